@@ -1,0 +1,222 @@
+//! The state of agreement, and what others may ask of it.
+
+use std::collections::BTreeMap;
+
+use althing_types::{
+    Certificate, Committee, Finalization, Hash, Height, Monotonic, Quorums, ValidatorIndex, View, VoteKind,
+};
+
+use crate::chain::{Anchor, Chain};
+use crate::config::{Config, Now};
+use crate::fetch::{Fetch, Want};
+use crate::input::Work;
+use crate::journal::Journal;
+use crate::message::{Envelope, Message};
+use crate::output::{Alarm, Output, Recipient};
+use crate::peers::Peers;
+use crate::record::Lsn;
+use crate::results::Results;
+use crate::round::Round;
+use crate::timers::Timers;
+
+/// What every step works with.
+pub(crate) struct Context<'a, K> {
+    pub(crate) keys: &'a K,
+    pub(crate) now: Now,
+    pub(crate) out: &'a mut Vec<Output>,
+}
+
+impl<K> Context<'_, K> {
+    /// The steady clock.
+    pub(crate) const fn monotonic(&self) -> Monotonic {
+        self.now.monotonic
+    }
+}
+
+/// The highest Finalization that is known. Nothing is ever signed for its view or below.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Floor {
+    pub(crate) view: View,
+    pub(crate) digest: Hash,
+    /// None only at the start of the epoch.
+    pub(crate) finalization: Option<Finalization>,
+    /// Where the log holds the Finalization.
+    pub(crate) lsn: Lsn,
+}
+
+/// The state of agreement of one validator in one epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Core {
+    pub(crate) config: Config,
+    pub(crate) set_hash: Hash,
+    pub(crate) view: View,
+    /// The certificate that opened the view; none at the start of the epoch.
+    pub(crate) entry: Option<Certificate>,
+    pub(crate) floor: Floor,
+    /// The views above the floor of which anything is known.
+    pub(crate) rounds: BTreeMap<View, Round>,
+    pub(crate) chain: Chain,
+    /// A Finalization of a run of catch-up, below the floor.
+    pub(crate) run_target: Option<Finalization>,
+    /// Blocks that were handed over and that the ledger has not committed yet.
+    pub(crate) uncommitted: BTreeMap<Height, althing_types::Block>,
+    pub(crate) results: Results,
+    pub(crate) journal: Journal,
+    /// What envelopes say: the view and floor whose certificates are durable.
+    pub(crate) announced: (View, View),
+    pub(crate) peers: Peers,
+    pub(crate) work: Work,
+    pub(crate) timers: Timers,
+    pub(crate) fetches: BTreeMap<Want, Fetch>,
+    /// The view for which the data plane was asked to choose lanes.
+    pub(crate) building: Option<View>,
+    /// A view that this validator led died with its proposal in it, and it has not proposed since.
+    pub(crate) turn_died: bool,
+    /// When a proposal's time comes within the clock's bound.
+    pub(crate) clock_wake: Option<Monotonic>,
+    pub(crate) wake: Option<Monotonic>,
+    pub(crate) started: bool,
+    /// Why this validator stopped voting for good.
+    pub(crate) halted: Option<Alarm>,
+}
+
+/// What a node tells its operator about agreement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The current view.
+    pub view: View,
+    /// Who leads it.
+    pub leader: ValidatorIndex,
+    /// When it was entered.
+    pub entered: Monotonic,
+    /// The view of the highest Finalization.
+    pub floor: View,
+    /// The block that it made final.
+    pub final_block: Hash,
+    /// The height of the last block that was handed to the ledger.
+    pub height: Height,
+    /// Validators whose votes of each kind in the current view are here.
+    pub voted: Vec<(VoteKind, ValidatorIndex)>,
+    /// Validators that cannot be reached.
+    pub missing: Vec<ValidatorIndex>,
+    /// Why this validator stopped voting, if it did.
+    pub halted: Option<Alarm>,
+}
+
+impl Core {
+    pub(crate) fn with_floor(config: Config, anchor: Anchor, floor: Floor) -> Self {
+        let validators = config.committee.set.count();
+        Self {
+            set_hash: config.committee.set.hash(),
+            view: floor.view.next(),
+            entry: floor.finalization.clone().map(Certificate::Finalization),
+            rounds: BTreeMap::new(),
+            chain: Chain::new(anchor),
+            run_target: None,
+            uncommitted: BTreeMap::new(),
+            results: Results::new(validators),
+            journal: Journal::default(),
+            announced: (floor.view.next(), floor.view),
+            peers: Peers::new(validators),
+            work: Work::default(),
+            timers: Timers::default(),
+            fetches: BTreeMap::new(),
+            building: None,
+            turn_died: false,
+            clock_wake: None,
+            wake: None,
+            started: false,
+            halted: None,
+            floor,
+            config,
+        }
+    }
+
+    /// When [`Core::step`] wants to be called with [`crate::Input::Tick`] at the latest; none while nothing waits for
+    /// time to pass. After a step it is always in the future.
+    pub const fn deadline(&self) -> Option<Monotonic> {
+        self.wake
+    }
+
+    /// The last block that was handed to the application.
+    pub const fn anchor(&self) -> &Anchor {
+        self.chain.base()
+    }
+
+    /// What a node tells its operator.
+    pub fn snapshot(&self) -> Snapshot {
+        let round = self.rounds.get(&self.view);
+        let kinds = [VoteKind::Notarize, VoteKind::Nullify, VoteKind::Finalize];
+        let voted = self.committee().set.indices().flat_map(|signer| kinds.map(|kind| (kind, signer)));
+        let others = self.committee().set.indices().filter(|index| *index != self.config.me);
+        Snapshot {
+            view: self.view,
+            leader: self.leader(self.view),
+            entered: self.timers.entered,
+            floor: self.floor.view,
+            final_block: self.floor.digest,
+            height: self.chain.base().header.height,
+            voted: voted.filter(|(kind, by)| round.is_some_and(|round| round.vote(*kind, *by).is_some())).collect(),
+            missing: others.filter(|index| self.peers.get(*index).is_some_and(|peer| !peer.connected)).collect(),
+            halted: self.halted.clone(),
+        }
+    }
+
+    /// A message with this validator's hints, for those who answer [`Output::Serve`].
+    pub fn envelope(&self, message: Message) -> Envelope {
+        let (view, floor) = self.announced;
+        Envelope { epoch: self.committee().epoch, view, floor, message }
+    }
+
+    pub(crate) const fn committee(&self) -> &Committee {
+        &self.config.committee
+    }
+
+    pub(crate) fn quorums(&self) -> Quorums {
+        self.config.quorums()
+    }
+
+    pub(crate) const fn me(&self) -> ValidatorIndex {
+        self.config.me
+    }
+
+    pub(crate) fn leader(&self, view: View) -> ValidatorIndex {
+        self.committee().set.leader(self.committee().epoch, view)
+    }
+
+    pub(crate) fn round_mut(&mut self, view: View) -> &mut Round {
+        self.rounds.entry(view).or_default()
+    }
+
+    /// The highest view whose block may be built on, and that block (the tip).
+    pub(crate) fn tip(&self) -> (View, Hash) {
+        let certified = self
+            .rounds
+            .iter()
+            .rev()
+            .find_map(|(view, round)| round.block_certified().next().map(|digest| (*view, digest)));
+        certified.unwrap_or((self.floor.view, self.floor.digest))
+    }
+
+    /// Whether a message about this view is worth keeping: above the floor and not too far ahead.
+    pub(crate) fn is_open(&self, view: View) -> bool {
+        view > self.floor.view && view <= self.view.plus(crate::config::VIEWS_AHEAD_MAX)
+    }
+
+    pub(crate) fn send<K>(&self, cx: &mut Context<'_, K>, to: Recipient, message: Message) {
+        let envelope = self.envelope(message);
+        cx.out.push(Output::Send { to, envelope });
+    }
+
+    /// Stops voting for good and says why.
+    pub(crate) fn halt<K>(&mut self, cx: &mut Context<'_, K>, alarm: Alarm) {
+        if self.halted.is_none() {
+            cx.out.push(Output::Alarm(alarm.clone()));
+            self.halted = Some(alarm);
+        }
+    }
+
+    pub(crate) fn misbehaved<K>(&self, cx: &mut Context<'_, K>, peer: ValidatorIndex, what: &'static str) {
+        cx.out.push(Output::Alarm(Alarm::Misbehaved { peer, what }));
+    }
+}

@@ -1,0 +1,206 @@
+//! Fetching what is missing: certificates, blocks that a certificate names, and runs of final blocks.
+//!
+//! What is wanted follows from the state anew after each step; only when and whom to ask next is remembered. One
+//! peer is asked at a time, and another one when no answer came.
+
+use std::collections::BTreeMap;
+
+use althing_types::{Block, Certificate, Hash, Height, Monotonic, ValidatorIndex, View};
+
+use crate::config::Keys;
+use crate::core::{Context, Core};
+use crate::message::{CERTIFICATES_MAX, Message, Run};
+use crate::output::{Alarm, Output, Recipient};
+use crate::view::Justified;
+
+/// Things fetched at the same time at most.
+const FETCHES_MAX: usize = 64;
+
+/// Something missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Want {
+    /// Certificates of these views.
+    Certificates { from: View, to: View },
+    /// A block that a certificate names.
+    Block(Hash),
+    /// Final blocks above this height.
+    Run(Height),
+}
+
+/// When and whom to ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Fetch {
+    attempts: u16,
+    pub(crate) ask_at: Monotonic,
+}
+
+impl Core {
+    /// Asks for what is missing, as far as it is time to.
+    pub(crate) fn fetch<K: Keys>(&mut self, cx: &mut Context<'_, K>) {
+        let wants = self.wants();
+        let known = std::mem::take(&mut self.fetches);
+        let again = self.config.delta_quarters(2);
+        let mut fetches = BTreeMap::new();
+        for want in wants {
+            let mut fetch = known.get(&want).copied().unwrap_or_default();
+            if cx.monotonic() >= fetch.ask_at
+                && let Some(peer) = self.peer_to_ask(fetch.attempts)
+            {
+                fetch = Fetch { attempts: fetch.attempts.wrapping_add(1), ask_at: cx.monotonic().plus(again) };
+                self.send(cx, Recipient::One(peer), want.request());
+            }
+            fetches.insert(want, fetch);
+        }
+        self.fetches = fetches;
+    }
+
+    /// The next reachable validator after this one, another with each attempt.
+    fn peer_to_ask(&self, attempts: u16) -> Option<ValidatorIndex> {
+        let mut others: Vec<ValidatorIndex> = self.peers.connected().map(|(index, _)| index).collect();
+        let mine = others.iter().filter(|index| **index < self.me()).count();
+        others.rotate_left(mine);
+        let place = usize::from(attempts).checked_rem(others.len())?;
+        others.get(place).copied()
+    }
+
+    /// What is missing now.
+    fn wants(&self) -> Vec<Want> {
+        let mut wants = Vec::new();
+        let final_target = self.floor.digest;
+        if self.chain.path_to(&final_target).is_none() && self.run_target.is_none() {
+            wants.push(Want::Run(self.chain.base().header.height));
+        }
+        wants.extend(self.missing_certificates());
+        let certified = self.rounds.values().flat_map(|round| round.block_certified().collect::<Vec<_>>());
+        let missing = certified.filter(|digest| !self.chain.holds(digest) && self.chain.block(digest).is_none());
+        wants.extend(missing.map(Want::Block));
+        let parents = self.chain.missing_parents().filter(|parent| *parent != final_target);
+        wants.extend(parents.map(Want::Block));
+        wants.sort();
+        wants.dedup();
+        wants.truncate(FETCHES_MAX);
+        wants
+    }
+
+    /// Ranges of views whose certificates a proposal or my own turn needs.
+    fn missing_certificates(&self) -> Vec<Want> {
+        let mut missing: Vec<Want> = Vec::new();
+        for (view, round) in &self.rounds {
+            let Some(offer) = round.offer.filter(|offer| !offer.justified) else { continue };
+            let Some(block) = self.chain.block(&offer.vote.digest) else { continue };
+            let justified = self.justified(*view, offer.vote.parent_view, &block.header.parent);
+            if let Justified::Missing(from) = justified {
+                missing.push(Want::Certificates { from, to: view.previous() });
+            }
+        }
+        if self.leader(self.view) == self.me()
+            && let Err(at) = self.parent_for(self.view)
+        {
+            let from = View::new(at.get().saturating_sub(CERTIFICATES_SPAN)).max(self.floor.view.next());
+            missing.push(Want::Certificates { from, to: at });
+        }
+        missing
+    }
+
+    /// A block that was asked for. It is kept only if a certificate or a waiting child names it.
+    pub(crate) fn on_block(&mut self, block: Block) {
+        let digest = block.header.id();
+        let wanted = self.fetches.contains_key(&Want::Block(digest));
+        if wanted && block.body_matches_header() {
+            self.chain.add_orphan(digest, block);
+        }
+    }
+
+    pub(crate) fn on_get_block<K: Keys>(&mut self, cx: &mut Context<'_, K>, from: ValidatorIndex, digest: Hash) {
+        let committed = self.uncommitted.values().find(|block| block.header.id() == digest);
+        let block = self.chain.block(&digest).or(committed).cloned();
+        if let Some(block) = block.filter(|_| self.may_answer(cx, from)) {
+            self.send(cx, Recipient::One(from), Message::Block(Box::new(block)));
+        }
+    }
+
+    /// Answers with every certificate of the views asked for, as many as fit; the floor stands for those below it.
+    pub(crate) fn on_get_certificates<K: Keys>(
+        &mut self,
+        cx: &mut Context<'_, K>,
+        from: ValidatorIndex,
+        first: View,
+        last: View,
+    ) {
+        let floor = self.floor_certificate().filter(|_| first <= self.floor.view).cloned();
+        let range = self.rounds.range(first..=last.max(first));
+        let certificates: Vec<Certificate> = floor
+            .map(Certificate::Finalization)
+            .into_iter()
+            .chain(range.rev().flat_map(|(_, round)| round.certificates()))
+            .take(CERTIFICATES_MAX)
+            .collect();
+        if !certificates.is_empty() && self.may_answer(cx, from) {
+            let message = Message::Certificates(althing_types::List::truncated(certificates));
+            self.send(cx, Recipient::One(from), message);
+        }
+    }
+
+    pub(crate) fn on_get_run<K: Keys>(&mut self, cx: &mut Context<'_, K>, from: ValidatorIndex, above: Height) {
+        if above < self.chain.base().header.height && self.may_answer(cx, from) {
+            cx.out.push(Output::Serve { to: from, above });
+        }
+    }
+
+    fn may_answer<K>(&mut self, cx: &Context<'_, K>, to: ValidatorIndex) -> bool {
+        let window = self.config.delta_quarters(4);
+        self.peers.get_mut(to).is_some_and(|peer| peer.may_answer(cx.monotonic(), window))
+    }
+
+    /// A run of final blocks (rule S1). It is believed only as a whole: linked to the base, and certified at its end.
+    pub(crate) fn on_run<K: Keys>(&mut self, cx: &mut Context<'_, K>, from: ValidatorIndex, run: Run) {
+        let asked = self.fetches.contains_key(&Want::Run(self.chain.base().header.height));
+        let first = run.blocks.first().map(|block| block.header.height);
+        if !asked || first != Some(self.chain.base().header.height.next()) {
+            return;
+        }
+        let mut parent: Option<Hash> = None;
+        for block in &run.blocks {
+            let linked = parent.is_none_or(|parent| parent == block.header.parent);
+            if !linked || !block.body_matches_header() {
+                return self.misbehaved(cx, from, "a run of blocks that are not linked");
+            }
+            parent = Some(block.header.id());
+        }
+        let ends_there = parent == Some(run.finalization.vote.digest);
+        if !ends_there || run.finalization.verify(cx.keys, self.committee()).is_err() {
+            return self.misbehaved(cx, from, "a run of blocks that is not final");
+        }
+        self.take_run(cx, run);
+    }
+
+    fn take_run<K: Keys>(&mut self, cx: &mut Context<'_, K>, run: Run) {
+        let ours = self.chain.base_id();
+        let below = run.blocks.first().map(|block| block.header.parent);
+        if below != Some(ours) {
+            let theirs = run.finalization.vote.digest;
+            return self.halt(cx, Alarm::Fork { ours, theirs });
+        }
+        for block in run.blocks.into_inner() {
+            self.chain.add_orphan(block.header.id(), block);
+        }
+        self.run_target = Some(run.finalization.clone());
+        self.attach_blocks(cx);
+        if self.is_above_floor(run.finalization.vote.view) {
+            self.store_finalization(cx, run.finalization);
+        }
+    }
+}
+
+/// Views that a leader asks for below the one that it lacks: what it lacks is rarely alone.
+const CERTIFICATES_SPAN: u64 = 31;
+
+impl Want {
+    fn request(self) -> Message {
+        match self {
+            Self::Certificates { from, to } => Message::GetCertificates { from, to },
+            Self::Block(digest) => Message::GetBlock { digest },
+            Self::Run(above) => Message::GetRun { above },
+        }
+    }
+}

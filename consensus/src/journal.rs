@@ -1,0 +1,91 @@
+//! What was handed to the log, how much of it is durable, and what waits for that (rules D1 to D9).
+
+use std::collections::VecDeque;
+
+use crate::output::Output;
+use crate::record::{Lsn, Record};
+use althing_types::{SignedVote, View};
+
+/// Something that may happen only once a place of the log is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Pending {
+    /// My vote is counted and sent (D2 to D4, D9).
+    Vote(SignedVote),
+    /// My view and floor are announced (D7).
+    Announce {
+        /// The view that a certificate opened.
+        view: View,
+        /// The view of the highest Finalization.
+        floor: View,
+    },
+}
+
+/// The log as the core sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Journal {
+    last: Lsn,
+    durable: Lsn,
+    pending: VecDeque<(Lsn, Pending)>,
+    bytes: u64,
+}
+
+impl Journal {
+    /// Appends a record.
+    pub(crate) fn append(&mut self, record: Record, out: &mut Vec<Output>) -> Lsn {
+        let bytes = u64::try_from(althing_types::encoded_len(&record)).unwrap_or(u64::MAX);
+        self.bytes = self.bytes.saturating_add(bytes);
+        let lsn = self.take();
+        out.push(Output::Append { lsn, record });
+        lsn
+    }
+
+    /// Replaces the log by these records.
+    pub(crate) fn compact(&mut self, records: Vec<Record>, out: &mut Vec<Output>) {
+        self.bytes = 0;
+        let lsn = self.take();
+        out.push(Output::Compact { lsn, records });
+    }
+
+    fn take(&mut self) -> Lsn {
+        self.last = self.last.next();
+        self.last
+    }
+
+    /// Lets something happen once everything appended so far is durable.
+    pub(crate) fn after_all(&mut self, pending: Pending) {
+        self.pending.push_back((self.last, pending));
+    }
+
+    /// Notes that the log is durable up to a place; returns what may happen now, in order.
+    pub(crate) fn durable(&mut self, lsn: Lsn) -> Vec<Pending> {
+        self.durable = self.durable.max(lsn.min(self.last));
+        let mut ready = Vec::new();
+        while let Some((_, pending)) = self.pending.pop_front_if(|(at, _)| *at <= self.durable) {
+            ready.push(pending);
+        }
+        ready
+    }
+
+    /// Whether a place of the log is durable.
+    pub(crate) fn is_durable(&self, lsn: Lsn) -> bool {
+        lsn <= self.durable
+    }
+
+    /// The last place handed out.
+    pub(crate) const fn last(&self) -> Lsn {
+        self.last
+    }
+
+    /// Bytes appended since the last compaction.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Votes of mine that are not durable yet.
+    pub(crate) fn pending_votes(&self) -> impl Iterator<Item = &SignedVote> {
+        self.pending.iter().filter_map(|(_, pending)| match pending {
+            Pending::Vote(vote) => Some(vote),
+            Pending::Announce { .. } => None,
+        })
+    }
+}

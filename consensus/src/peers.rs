@@ -1,0 +1,71 @@
+//! What is known of the other validators: whether they can be reached, and how far they say that they are.
+
+use althing_types::{Monotonic, ValidatorIndex, View};
+
+/// Answers to requests of one peer within Δ at most; further ones are dropped and asked again.
+const ANSWERS_MAX: u32 = 32;
+
+/// One other validator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Peer {
+    /// Whether messages to it can arrive.
+    pub(crate) connected: bool,
+    /// The view that it announced since it was connected.
+    pub(crate) view: View,
+    /// The floor that it announced since it was connected.
+    pub(crate) floor: View,
+    /// Not before this moment certificates are pushed to it again.
+    pub(crate) push_at: Monotonic,
+    /// Not before this moment another Status is sent to it.
+    pub(crate) nudge_at: Monotonic,
+    /// When the current window of answers ends.
+    window_ends: Monotonic,
+    /// Answers given within the window.
+    answers: u32,
+}
+
+impl Peer {
+    /// A peer of which nothing is known but whether it can be reached.
+    pub(crate) fn fresh(connected: bool) -> Self {
+        Self { connected, ..Self::default() }
+    }
+
+    /// Whether one more request may be answered now.
+    pub(crate) fn may_answer(&mut self, now: Monotonic, window: u64) -> bool {
+        if now >= self.window_ends {
+            self.window_ends = now.plus(window);
+            self.answers = 0;
+        }
+        self.answers = self.answers.saturating_add(1);
+        self.answers <= ANSWERS_MAX
+    }
+}
+
+/// All validators by index; the entry of this one is unused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Peers(Vec<Peer>);
+
+impl Peers {
+    pub(crate) fn new(validators: u16) -> Self {
+        Self(vec![Peer::default(); usize::from(validators)])
+    }
+
+    pub(crate) fn get(&self, index: ValidatorIndex) -> Option<&Peer> {
+        self.0.get(index.to_usize())
+    }
+
+    pub(crate) fn get_mut(&mut self, index: ValidatorIndex) -> Option<&mut Peer> {
+        self.0.get_mut(index.to_usize())
+    }
+
+    /// The reachable ones, ascending.
+    pub(crate) fn connected(&self) -> impl Iterator<Item = (ValidatorIndex, &Peer)> {
+        let indexed = (0..u16::MAX).map(ValidatorIndex::new).zip(&self.0);
+        indexed.filter(|(_, peer)| peer.connected)
+    }
+
+    /// Validators that take part as far as we know, this one included.
+    pub(crate) fn active(&self) -> usize {
+        self.connected().count().saturating_add(1)
+    }
+}

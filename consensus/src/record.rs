@@ -1,0 +1,36 @@
+//! What the core keeps in its log, and how a place in the log is named.
+
+use althing_types::{Block, Certificate, SignedVote};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+/// A place in the core's log: the first record is 1, and every output that concerns the log takes the next number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lsn(u64);
+
+impl Lsn {
+    /// The place before the first record.
+    pub const ZERO: Self = Self(0);
+
+    /// The bare number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The next place.
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// A record. Tags are never reused.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = true)]
+#[repr(u8)]
+pub enum Record {
+    /// A vote of this validator. It is a fact from the moment that it is in the log.
+    Vote(SignedVote) = 0,
+    /// A certificate that was formed or received.
+    Certificate(Certificate) = 1,
+    /// A block whose data is durable here.
+    Block(Box<Block>) = 2,
+}

@@ -1,0 +1,106 @@
+//! Starting and restarting: the log is replayed whole before anything else happens (rule D9).
+
+use althing_types::{Certificate, Hash, SignedVote, View};
+
+use crate::chain::Anchor;
+use crate::config::Config;
+use crate::core::{Core, Floor};
+use crate::record::{Lsn, Record};
+use crate::round::Added;
+
+/// Why a core cannot be restarted from what it is given. Voting on would risk a second vote in a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecoverError {
+    /// The ledger committed a block that became final in a later view than any that the log knows of: the log was
+    /// lost, or is an older copy.
+    #[error(
+        "the vote log ends at the finalization of view {log}, the ledger holds one of view {ledger}: the log was lost or is an older copy"
+    )]
+    LogBehind {
+        /// The view of the log's highest Finalization.
+        log: View,
+        /// The view of the Finalization of the ledger's last block.
+        ledger: View,
+    },
+    /// The log holds votes of another validator.
+    #[error("the vote log belongs to another validator")]
+    OtherValidator,
+}
+
+impl Core {
+    /// A core that begins an epoch: nothing was ever signed by this validator in it. `genesis` is the epoch's first
+    /// block, which nobody votes on.
+    pub fn new(config: Config, genesis: Anchor) -> Self {
+        let digest = genesis.header.id();
+        Self::with_floor(config, genesis, Floor { view: View::ZERO, digest, finalization: None, lsn: Lsn::ZERO })
+    }
+
+    /// A core that goes on from its log. `anchor` is the last block that the ledger committed, `anchor_view` the view
+    /// of the Finalization that came with it (0 for genesis), `genesis` the id of the epoch's first block. After this
+    /// the ledger's results above `anchor.header.executed_height` are given as inputs, ascending.
+    pub fn recover(
+        config: Config,
+        genesis: Hash,
+        anchor: Anchor,
+        anchor_view: View,
+        records: Vec<Record>,
+    ) -> Result<Self, RecoverError> {
+        let finalizations = records.iter().filter_map(|record| match record {
+            Record::Certificate(Certificate::Finalization(finalization)) => Some(finalization),
+            _ => None,
+        });
+        let highest = finalizations.max_by_key(|finalization| finalization.vote.view).cloned();
+        let floor = Floor {
+            view: highest.as_ref().map_or(View::ZERO, |finalization| finalization.vote.view),
+            digest: highest.as_ref().map_or(genesis, |finalization| finalization.vote.digest),
+            finalization: highest,
+            lsn: Lsn::ZERO,
+        };
+        if anchor_view > floor.view {
+            return Err(RecoverError::LogBehind { log: floor.view, ledger: anchor_view });
+        }
+        let mut core = Self::with_floor(config, anchor, floor);
+        for record in records {
+            core.replay(record)?;
+        }
+        core.announced = (core.view, core.floor.view);
+        Ok(core)
+    }
+
+    /// Takes one record back in. Records below the floor say nothing any more.
+    fn replay(&mut self, record: Record) -> Result<(), RecoverError> {
+        match record {
+            Record::Certificate(certificate) => self.replay_certificate(certificate),
+            Record::Vote(vote) => self.replay_vote(vote)?,
+            Record::Block(block) => self.chain.add_orphan(block.header.id(), *block),
+        }
+        Ok(())
+    }
+
+    fn replay_certificate(&mut self, certificate: Certificate) {
+        let (view, quorums) = (certificate.view(), self.quorums());
+        if !self.is_above_floor(view) {
+            return;
+        }
+        self.round_mut(view).keep(certificate.clone(), &quorums);
+        if view.next() > self.view {
+            self.view = view.next();
+            self.entry = Some(certificate);
+        }
+    }
+
+    /// A vote in the log is a fact, and may have been sent.
+    fn replay_vote(&mut self, vote: SignedVote) -> Result<(), RecoverError> {
+        if vote.signer != self.me() {
+            return Err(RecoverError::OtherValidator);
+        }
+        let view = vote.vote.view();
+        if self.is_above_floor(view) {
+            self.round_mut(view).facts.record(&vote.vote);
+            let added = self.round_mut(view).add(vote);
+            assert!(!matches!(added, Added::Conflict(_)), "the log holds two votes that contradict each other");
+            self.view = self.view.max(view);
+        }
+        Ok(())
+    }
+}

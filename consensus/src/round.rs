@@ -1,0 +1,209 @@
+//! One view: its proposal, its votes, its certificates, and what this validator signed in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use althing_types::{
+    Certificate, Committee, Evidence, Finalization, Finalize, Hash, Notarization, Notarize, Nullification, Quorums,
+    SignedVote, ValidatorIndex, Verdict, View, Vote, VoteKind,
+};
+
+use crate::safety::Facts;
+
+/// The first proposal of a view's leader (rule V2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Offer {
+    /// The leader's Notarize.
+    pub(crate) vote: Notarize,
+    /// Whether certificates for its parent and for every view passed over are held.
+    pub(crate) justified: bool,
+}
+
+/// What became of a vote that was added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// It counts.
+    New,
+    /// It was here already.
+    Known,
+    /// Its signer voted otherwise before: the first one counts, both are evidence.
+    Conflict(Box<Evidence>),
+}
+
+impl Added {
+    fn of(evidence: Option<Evidence>, otherwise: Self) -> Self {
+        evidence.map_or(otherwise, |evidence| Self::Conflict(Box::new(evidence)))
+    }
+}
+
+/// One view above the floor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Round {
+    /// What this validator signed.
+    pub(crate) facts: Facts,
+    /// The leader's first proposal.
+    pub(crate) offer: Option<Offer>,
+    /// One vote per signer and kind.
+    votes: BTreeMap<(VoteKind, ValidatorIndex), SignedVote>,
+    /// The view's Notarization.
+    pub(crate) notarization: Option<Notarization>,
+    /// A Nullification that lets the view be passed over.
+    pub(crate) skip: Option<Nullification>,
+    /// A Nullification that demands a block to be recovered.
+    pub(crate) recover: Option<(Hash, Nullification)>,
+}
+
+impl Round {
+    /// The vote of this kind by this signer.
+    pub(crate) fn vote(&self, kind: VoteKind, signer: ValidatorIndex) -> Option<&SignedVote> {
+        self.votes.get(&(kind, signer))
+    }
+
+    /// How many gave the view up.
+    pub(crate) fn nullify_count(&self) -> usize {
+        self.votes_of(VoteKind::Nullify).count()
+    }
+
+    fn votes_of(&self, kind: VoteKind) -> impl Iterator<Item = &SignedVote> {
+        self.votes.iter().filter(move |((of, _), _)| *of == kind).map(|(_, vote)| vote)
+    }
+
+    /// Adds a verified vote. The first of a kind counts (R9).
+    pub(crate) fn add(&mut self, vote: SignedVote) -> Added {
+        let key = (vote.vote.kind(), vote.signer);
+        match self.votes.get(&key) {
+            Some(known) if known.vote == vote.vote => return Added::Known,
+            Some(known) => return Added::of(Evidence::of_votes(*known, vote), Added::Known),
+            None => {}
+        }
+        let others = [VoteKind::Notarize, VoteKind::Nullify, VoteKind::Finalize];
+        let conflict = others
+            .iter()
+            .filter_map(|kind| self.votes.get(&(*kind, vote.signer)))
+            .find_map(|known| Evidence::of_votes(*known, vote));
+        self.votes.insert(key, vote);
+        Added::of(conflict, Added::New)
+    }
+
+    /// Forgets the votes of a view whose outcome is certified and long past; facts and certificates stay.
+    pub(crate) fn forget_votes(&mut self) {
+        self.votes.clear();
+    }
+
+    /// Whether votes of this kind could still form a certificate that is not held.
+    pub(crate) fn wants(&self, kind: VoteKind, quorums: &Quorums) -> bool {
+        match kind {
+            VoteKind::Notarize => self.notarization.is_none() || quorums.fast().is_some(),
+            VoteKind::Nullify => self.skip.is_none() && self.recover.is_none(),
+            VoteKind::Finalize => true,
+        }
+    }
+
+    /// The certificates that the votes form and that are not held yet.
+    pub(crate) fn formed(&self, view: View, committee: &Committee) -> Vec<Certificate> {
+        let quorums = committee.set.quorums();
+        let mut formed = Vec::new();
+        if self.notarization.is_none() {
+            formed.extend(self.formed_notarization(committee).map(Certificate::Notarization));
+        }
+        if self.wants(VoteKind::Nullify, &quorums) {
+            let votes = self.votes_of(VoteKind::Nullify);
+            let nullification = Nullification::of(committee.epoch, view, committee, votes);
+            formed.extend(nullification.map(Certificate::Nullification));
+        }
+        formed.extend(self.formed_finalization(committee).map(Certificate::Finalization));
+        formed
+    }
+
+    /// The Notarize that most voted for with one body; votes count together only if they are the same (C2).
+    fn leading_notarize(&self) -> Option<Notarize> {
+        let mut counts: BTreeMap<Notarize, usize> = BTreeMap::new();
+        for signed in self.votes_of(VoteKind::Notarize) {
+            if let Vote::Notarize(vote) = signed.vote {
+                let count = counts.entry(vote).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(vote, _)| vote)
+    }
+
+    fn formed_notarization(&self, committee: &Committee) -> Option<Notarization> {
+        let vote = self.leading_notarize()?;
+        let same = self.votes_of(VoteKind::Notarize).filter(|signed| signed.vote == Vote::Notarize(vote));
+        Notarization::of(vote, committee, same)
+    }
+
+    fn formed_finalization(&self, committee: &Committee) -> Option<Finalization> {
+        let digests = self.votes_of(VoteKind::Finalize).filter_map(|signed| match signed.vote {
+            Vote::Finalize(vote) => Some(vote),
+            _ => None,
+        });
+        let candidates: BTreeSet<Finalize> = digests.collect();
+        candidates.into_iter().find_map(|vote| {
+            let same = self.votes_of(VoteKind::Finalize).filter(|signed| signed.vote == Vote::Finalize(vote));
+            Finalization::slow(vote, committee, same)
+        })
+    }
+
+    /// Keeps a verified certificate; false if one of its kind is held already. Finalizations are not kept here: they
+    /// raise the floor.
+    pub(crate) fn keep(&mut self, certificate: Certificate, quorums: &Quorums) -> bool {
+        match certificate {
+            Certificate::Notarization(certificate) if self.notarization.is_none() => {
+                self.notarization = Some(certificate);
+                true
+            }
+            Certificate::Nullification(certificate) => match certificate.verdict(quorums) {
+                Verdict::Skip if self.skip.is_none() => {
+                    self.skip = Some(certificate);
+                    true
+                }
+                Verdict::Recover(digest) if self.recover.is_none() => {
+                    self.recover = Some((digest, certificate));
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether a certificate of this kind is held, so that another need not be verified.
+    pub(crate) fn holds(&self, certificate: &Certificate, quorums: &Quorums) -> bool {
+        match certificate {
+            Certificate::Notarization(_) => self.notarization.is_some(),
+            Certificate::Nullification(certificate) => match certificate.verdict(quorums) {
+                Verdict::Skip => self.skip.is_some(),
+                Verdict::Recover(_) => self.recover.is_some(),
+            },
+            Certificate::Finalization(_) => false,
+        }
+    }
+
+    /// The digests that may be built on at this view; a Notarization is preferred (R1).
+    pub(crate) fn block_certified(&self) -> impl Iterator<Item = Hash> {
+        let notarized = self.notarization.as_ref().map(|certificate| certificate.vote.digest);
+        notarized.into_iter().chain(self.recover.as_ref().map(|(digest, _)| *digest))
+    }
+
+    /// The certificate that lets a block with this digest be built on at this view.
+    pub(crate) fn block_certificate(&self, digest: &Hash) -> Option<Certificate> {
+        let notarization = self.notarization.as_ref().filter(|certificate| certificate.vote.digest == *digest);
+        let recover = self.recover.as_ref().filter(|(recovered, _)| recovered == digest);
+        notarization
+            .map(|certificate| Certificate::Notarization(certificate.clone()))
+            .or_else(|| recover.map(|(_, certificate)| Certificate::Nullification(certificate.clone())))
+    }
+
+    /// Every certificate of the view.
+    pub(crate) fn certificates(&self) -> Vec<Certificate> {
+        let notarization = self.notarization.clone().map(Certificate::Notarization);
+        let recover = self.recover.clone().map(|(_, certificate)| Certificate::Nullification(certificate));
+        let skip = self.skip.clone().map(Certificate::Nullification);
+        notarization.into_iter().chain(recover).chain(skip).collect()
+    }
+
+    /// Whether the view has any certificate.
+    pub(crate) const fn is_certified(&self) -> bool {
+        self.notarization.is_some() || self.skip.is_some() || self.recover.is_some()
+    }
+}

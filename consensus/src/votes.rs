@@ -1,0 +1,204 @@
+//! Votes and certificates: what is counted, what a quorum forms, and how this validator votes.
+
+use althing_types::{Certificate, Evidence, Finalize, Notarize, SignedVote, ValidatorIndex, View, Vote, VoteKind};
+
+use crate::config::Keys;
+use crate::core::{Context, Core};
+use crate::journal::Pending;
+use crate::message::{Message, Proposal};
+use crate::output::{Output, Recipient};
+use crate::record::{Lsn, Record};
+use crate::round::{Added, Offer};
+
+impl Core {
+    /// A vote is taken from its signer only, so nobody can fill another validator's place (C2).
+    pub(crate) fn on_vote<K: Keys>(&mut self, cx: &mut Context<'_, K>, from: ValidatorIndex, vote: SignedVote) {
+        if vote.signer == from && self.is_open(vote.vote.view()) {
+            self.add_vote(cx, vote);
+        }
+    }
+
+    /// Verifies and counts a vote. Signatures that could change nothing are not verified.
+    fn add_vote<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: SignedVote) -> bool {
+        let quorums = self.quorums();
+        let view = vote.vote.view();
+        if let Some(round) = self.rounds.get(&view) {
+            let kinds = [VoteKind::Notarize, VoteKind::Nullify, VoteKind::Finalize];
+            let mut known = kinds.iter().filter_map(|kind| round.vote(*kind, vote.signer));
+            if round.vote(vote.vote.kind(), vote.signer).is_some_and(|known| known.vote == vote.vote) {
+                return true;
+            }
+            let conflicts = known.any(|known| Evidence::of_votes(*known, vote).is_some());
+            if !conflicts && !round.wants(vote.vote.kind(), &quorums) {
+                return false;
+            }
+        }
+        if !vote.verify(cx.keys, self.committee()) {
+            self.misbehaved(cx, vote.signer, "a vote whose signature does not verify");
+            return false;
+        }
+        let added = self.round_mut(view).add(vote);
+        let counted = matches!(added, Added::New | Added::Known);
+        if let Added::Conflict(evidence) = added {
+            cx.out.push(Output::Evidence(*evidence));
+        }
+        self.certify(cx, view);
+        counted
+    }
+
+    /// Forms every certificate that the votes of a view suffice for.
+    pub(crate) fn certify<K: Keys>(&mut self, cx: &mut Context<'_, K>, view: View) {
+        let formed = self.rounds.get(&view).map(|round| round.formed(view, self.committee())).unwrap_or_default();
+        for certificate in formed {
+            self.store(cx, certificate);
+        }
+    }
+
+    /// Certificates that a peer pushed or that were asked for.
+    pub(crate) fn on_certificates<K: Keys>(
+        &mut self,
+        cx: &mut Context<'_, K>,
+        from: ValidatorIndex,
+        certificates: Vec<Certificate>,
+    ) {
+        for certificate in certificates {
+            self.accept(cx, from, certificate);
+        }
+        self.tell_status(cx, from);
+    }
+
+    /// Verifies and stores a certificate unless its kind is held already. False if it does not verify.
+    pub(crate) fn accept<K: Keys>(
+        &mut self,
+        cx: &mut Context<'_, K>,
+        from: ValidatorIndex,
+        certificate: Certificate,
+    ) -> bool {
+        let view = certificate.view();
+        let held = self.rounds.get(&view).is_some_and(|round| round.holds(&certificate, &self.quorums()));
+        if view <= self.floor.view || held {
+            return true;
+        }
+        if certificate.verify(cx.keys, self.committee()).is_err() {
+            self.misbehaved(cx, from, "a certificate that does not verify");
+            return false;
+        }
+        self.store(cx, certificate);
+        true
+    }
+
+    /// Stores a verified certificate and does what it demands: R3, R5, R6 and R0, in this order.
+    pub(crate) fn store<K: Keys>(&mut self, cx: &mut Context<'_, K>, certificate: Certificate) {
+        let (view, quorums) = (certificate.view(), self.quorums());
+        if view <= self.floor.view {
+            return;
+        }
+        let (tip_before, _) = self.tip();
+        if let Certificate::Finalization(finalization) = &certificate {
+            let lsn = self.journal.append(Record::Certificate(certificate.clone()), cx.out);
+            self.raise_floor(cx, finalization.clone(), lsn);
+        } else if self.round_mut(view).keep(certificate.clone(), &quorums) {
+            self.journal.append(Record::Certificate(certificate.clone()), cx.out);
+        } else {
+            return;
+        }
+        if self.tip().0 > tip_before {
+            self.timers.tip_since = cx.monotonic();
+        }
+        if let Certificate::Notarization(notarization) = &certificate {
+            let Notarize { epoch, view, digest, .. } = notarization.vote;
+            self.finalize(cx, Finalize { epoch, view, digest });
+            self.compare_certified(cx, &digest);
+        }
+        self.enter(cx, view.next(), certificate);
+    }
+
+    /// Votes to finalize a notarized block, whether this validator notarized it or not (rule R3).
+    fn finalize<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: Finalize) {
+        let floor = self.floor.view;
+        let may = self.round_mut(vote.view).facts.may_finalize(vote.view, floor);
+        if may && self.halted.is_none() {
+            self.cast(cx, Vote::Finalize(vote));
+        }
+    }
+
+    /// Signs a vote, makes it a fact, and holds it back until its record is durable (D9).
+    pub(crate) fn cast<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: Vote) {
+        self.round_mut(vote.view()).facts.record(&vote);
+        let signature = cx.keys.sign(&vote.sign_hash(&self.committee().chain));
+        let signed = SignedVote { vote, signer: self.me(), signature };
+        self.journal.append(Record::Vote(signed), cx.out);
+        self.journal.after_all(Pending::Vote(signed));
+    }
+
+    /// What waited for the log goes on.
+    pub(crate) fn on_durable<K: Keys>(&mut self, cx: &mut Context<'_, K>, lsn: Lsn) {
+        for pending in self.journal.durable(lsn) {
+            match pending {
+                Pending::Announce { view, floor } => self.announced = (view, floor),
+                Pending::Vote(vote) => self.release(cx, vote),
+            }
+        }
+    }
+
+    /// Counts and sends a durable vote of mine. One of a view that is final by now is of no use to anyone.
+    fn release<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: SignedVote) {
+        let view = vote.vote.view();
+        if view <= self.floor.view {
+            return;
+        }
+        self.round_mut(view).add(vote);
+        self.timers.repeat_at = self.timers.repeat_at.max(cx.monotonic().plus(self.config.delta_quarters(4)));
+        let message = self.vote_message(vote);
+        self.send(cx, Recipient::All, message);
+        self.certify(cx, view);
+    }
+
+    /// A vote of mine as it travels: a leader's Notarize is its proposal.
+    pub(crate) fn vote_message(&self, vote: SignedVote) -> Message {
+        match vote.vote {
+            Vote::Notarize(notarize) if self.leader(notarize.view) == self.me() => {
+                self.proposal(vote, &notarize).map_or(Message::Vote(vote), |it| Message::Proposal(Box::new(it)))
+            }
+            _ => Message::Vote(vote),
+        }
+    }
+
+    fn proposal(&self, vote: SignedVote, notarize: &Notarize) -> Option<Proposal> {
+        let block = self.chain.block(&notarize.digest)?.clone();
+        let justification = self.justification(notarize.view, notarize.parent_view, &block.header.parent);
+        Some(Proposal { vote, block, justification })
+    }
+
+    /// A proposal: the leader's vote, a block that the vote names, and certificates (rules V1, V2).
+    pub(crate) fn on_proposal<K: Keys>(&mut self, cx: &mut Context<'_, K>, from: ValidatorIndex, proposal: Proposal) {
+        let Proposal { vote: signed, block, justification } = proposal;
+        let Vote::Notarize(vote) = signed.vote else { return };
+        let leads = signed.signer == from && self.leader(vote.view) == from;
+        if !leads || !self.is_open(vote.view) {
+            return;
+        }
+        let digest = block.header.id();
+        if digest != vote.digest || !block.body_matches_header() {
+            return self.misbehaved(cx, from, "a proposal whose block is not the one that is signed");
+        }
+        for certificate in justification.into_inner() {
+            if !self.accept(cx, from, certificate) {
+                return;
+            }
+        }
+        // Certificates may have raised the floor past the proposal's view.
+        if !self.is_open(vote.view) {
+            return;
+        }
+        let counted = self.add_vote(cx, signed);
+        let round = self.round_mut(vote.view);
+        if counted && round.offer.is_none() {
+            round.offer = Some(Offer { vote, justified: false });
+        }
+        let offered = round.offer.is_some_and(|offer| offer.vote == vote);
+        if offered || round.block_certified().any(|certified| certified == digest) {
+            self.chain.add_orphan(digest, block);
+        }
+    }
+}

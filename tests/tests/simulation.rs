@@ -1,0 +1,102 @@
+//! Whole networks of consensus cores in one thread, with a virtual clock and everything that can go wrong drawn from
+//! a seed.
+//!
+//! The cores, their records and their messages are the real ones; the log is the storage room's twin that loses what
+//! was not synced. The data plane and the ledger are models (`node`): the real ones take their place when they are
+//! built. A run has three parts: faults, then a network that works (everybody must make progress), then silence
+//! (nobody may say or write anything). `checker` restates the safety rules without using the code that it checks.
+//!
+//! A failure prints its seed. `ALTHING_SEED=<n>` replays one seed, `ALTHING_SEEDS=<n>` runs that many.
+
+mod checker;
+mod keys;
+mod node;
+mod options;
+mod random;
+mod scenarios;
+mod world;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use options::Options;
+use world::{Outcome, World};
+
+/// Seeds that `make test` runs.
+const SEEDS_DEFAULT: u64 = 600;
+
+fn number_from(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok())
+}
+
+/// Runs seeds on every core of the machine; returns what each run came to, by seed.
+fn run_all(seeds: impl IntoIterator<Item = u64>, options: impl Fn(u64) -> Options + Sync) -> Vec<(u64, Outcome)> {
+    let seeds: Vec<u64> = seeds.into_iter().collect();
+    let next = AtomicU64::new(0);
+    let done = Mutex::new(Vec::new());
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                    let outcome = World::new(options(*seed)).run();
+                    done.lock().expect("no run panics while it holds the lock").push((*seed, outcome));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("no run panics while it holds the lock");
+    done.sort_by_key(|(seed, _)| *seed);
+    done
+}
+
+fn report(outcomes: &[(u64, Outcome)]) {
+    for (seed, outcome) in outcomes {
+        if let Some(failure) = &outcome.failure {
+            println!("seed {seed} failed: {failure}\n  {:?}\n  replay: ALTHING_SEED={seed}", Options::drawn(*seed));
+        }
+    }
+    let failed: Vec<u64> = outcomes.iter().filter(|(_, outcome)| outcome.failure.is_some()).map(|it| it.0).collect();
+    assert!(failed.is_empty(), "{} of {} seeds failed: {failed:?}", failed.len(), outcomes.len());
+}
+
+#[test]
+fn no_seed_forks_stalls_or_spins() {
+    let seeds: Vec<u64> = match number_from("ALTHING_SEED") {
+        Some(seed) => vec![seed],
+        None => (0..number_from("ALTHING_SEEDS").unwrap_or(SEEDS_DEFAULT)).collect(),
+    };
+    let outcomes = run_all(seeds, Options::drawn);
+    let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(|(_, outcome)| of(outcome)).sum::<u64>();
+    println!(
+        "{} seeds: {} events, {} final blocks, {} crashes, {} views, {} simulated seconds, {} pieces of evidence",
+        outcomes.len(),
+        sum(|outcome| outcome.events),
+        sum(|outcome| outcome.blocks),
+        sum(|outcome| outcome.crashes),
+        sum(|outcome| outcome.views),
+        sum(|outcome| outcome.simulated_ms) / 1000,
+        sum(|outcome| outcome.evidence),
+    );
+    report(&outcomes);
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let seeds = [1, 2, 3, 5, 8, 13, 21, 34];
+    let first = run_all(seeds, Options::drawn);
+    let second = run_all(seeds, Options::drawn);
+    for ((seed, one), (_, other)) in first.iter().zip(&second) {
+        assert_eq!(one.trace, other.trace, "seed {seed}");
+    }
+    let mut traces: Vec<u64> = first.iter().map(|(_, outcome)| outcome.trace).collect();
+    traces.sort_unstable();
+    traces.dedup();
+    assert_eq!(traces.len(), seeds.len(), "different seeds are different runs");
+}
+
+#[test]
+fn real_signatures_change_nothing() {
+    let outcomes = run_all(0..6, |seed| Options { real_signatures: true, ..Options::drawn(seed) });
+    report(&outcomes);
+}

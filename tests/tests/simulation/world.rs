@@ -1,0 +1,784 @@
+//! The simulated world: validators, the network between them, their clocks and disks, and what befalls them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use althing_consensus::{Alarm, Config, Envelope, Input, Message, Now, Output, RUN_BLOCKS_MAX, Recipient, Run};
+use althing_storage::AppendLog;
+use althing_types::{
+    ChainParams, Committee, Epoch, Header, Height, List, Monotonic, TimeMs, Validator, ValidatorIndex, ValidatorSet,
+    decode, encode, genesis_header, leaf_hash,
+};
+
+use super::checker::Checker;
+use super::keys::SimulatedKeys;
+use super::node::Node;
+use super::options::Options;
+use super::random::Random;
+
+/// Wall time at the start.
+const START_MS: u64 = 1_760_000_000_000;
+/// How often the data plane makes up for what was lost.
+const DATA_EVERY_US: u64 = 25_000;
+/// How long progress may take once everything works.
+const PROGRESS_MS: u64 = 120_000;
+/// Blocks that everyone must finalize once everything works.
+const PROGRESS_BLOCKS: u64 = 10;
+/// How long an idle network is watched for a word or a write.
+const SILENCE_MS: u64 = 5_000;
+/// How long the network may take to become silent.
+const SETTLING_MS: u64 = 60_000;
+/// Events in a run at most: more is a network that spins.
+const EVENTS_MAX: u64 = 4_000_000;
+/// Largest encoded message.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// Something that will happen.
+#[derive(Debug)]
+enum Event {
+    /// An input reaches a validator in this life.
+    Input { place: usize, life: u64, input: Box<Input> },
+    /// A message arrives.
+    Deliver { place: usize, from: ValidatorIndex, bytes: Option<Vec<u8>>, envelope: Option<Box<Envelope>> },
+    /// A sync ends.
+    Synced { place: usize, life: u64 },
+    /// A validator wakes up.
+    Wake { place: usize, life: u64 },
+    /// The ledger finishes a block.
+    Executed { place: usize, life: u64 },
+    /// Batches of a lane, up to this one, arrive.
+    Batches { place: usize, lane: usize, seq: u64 },
+    /// Somebody produces a batch.
+    Produce,
+    /// The data plane makes up for what was lost.
+    Data,
+    /// A validator crashes.
+    Crash,
+    /// A validator comes back.
+    Restart { place: usize },
+    /// The network is cut somewhere.
+    Cut,
+    /// The cut is mended.
+    Mend,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) failure: Option<String>,
+    pub(crate) trace: u64,
+    pub(crate) events: u64,
+    pub(crate) blocks: u64,
+    pub(crate) crashes: u64,
+    pub(crate) views: u64,
+    pub(crate) simulated_ms: u64,
+    pub(crate) evidence: u64,
+}
+
+/// The part of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Faults,
+    Progress,
+    Silence,
+}
+
+/// The simulated world.
+pub(crate) struct World {
+    pub(crate) options: Options,
+    random: Random,
+    pub(crate) nodes: Vec<Node>,
+    config: Config,
+    genesis: Header,
+    pub(crate) time: u64,
+    counter: u64,
+    events: BTreeMap<(u64, u64), Event>,
+    /// Directed pairs of places between which nothing passes.
+    blocked: BTreeSet<(usize, usize)>,
+    /// Which twin each place listens to.
+    sides: Vec<bool>,
+    pub(crate) checker: Checker,
+    pub(crate) outcome: Outcome,
+    phase: Phase,
+    /// When somebody last sent or wrote something.
+    last_activity: u64,
+    /// Appends and messages so far.
+    pub(crate) activity: u64,
+    /// Reports that arrived, by receiver and sender.
+    reported: BTreeMap<(usize, usize), Height>,
+}
+
+impl World {
+    /// A world that has just begun.
+    pub(crate) fn new(options: Options) -> Self {
+        let mut random = Random::new(options.seed.wrapping_mul(0x9e37).wrapping_add(7));
+        let n = options.validators;
+        let keys: Vec<SimulatedKeys> = (0..n).map(|i| SimulatedKeys::new(i, options.real_signatures)).collect();
+        let node_key = |i: u16| SimulatedKeys::new(10_000 + i, options.real_signatures).public_key();
+        let validators =
+            (0..n).zip(&keys).map(|(i, key)| Validator { key: key.public_key(), node_key: node_key(i) }).collect();
+        let set = ValidatorSet::new(validators, (n - 1) / 3, false).expect("a set");
+        let mut params = ChainParams::DEFAULT;
+        params.consensus.k = options.k;
+        let chain = leaf_hash(&options.seed.to_le_bytes());
+        let genesis = genesis_header(chain, TimeMs::new(START_MS), set.hash(), params.hash());
+        let committee = Committee { chain, epoch: Epoch::ZERO, set };
+        let config = Config {
+            committee,
+            me: ValidatorIndex::ZERO,
+            params: params.consensus,
+            params_hash: params.hash(),
+            log_bytes_max: options.log_bytes_max,
+        };
+        let mut world = Self {
+            nodes: Vec::new(),
+            config,
+            genesis,
+            time: 1_000_000,
+            counter: 0,
+            events: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            sides: Vec::new(),
+            checker: Checker::new((n - options.twins..n).map(ValidatorIndex::new)),
+            outcome: Outcome::default(),
+            phase: Phase::Faults,
+            last_activity: 0,
+            activity: 0,
+            reported: BTreeMap::new(),
+            random: Random::new(random.next()),
+            options,
+        };
+        world.populate(&keys);
+        world
+    }
+
+    fn populate(&mut self, keys: &[SimulatedKeys]) {
+        let n = self.options.validators;
+        let twins = (n - self.options.twins)..n;
+        for index in (0..n).chain(twins).map(ValidatorIndex::new) {
+            let key = self.config.committee.set.get(index).expect("in the set").key;
+            let keys = keys.iter().find(|keys| keys.public_key() == key).expect("one of ours").clone();
+            let skew = self.random.below(2 * self.options.skew_ms + 1) as i64 - self.options.skew_ms as i64;
+            self.nodes.push(Node::new(index, keys, n, skew));
+            self.sides.push(self.random.chance(500));
+        }
+        for place in 0..self.nodes.len() {
+            self.start(place);
+        }
+        self.schedule(DATA_EVERY_US, Event::Data);
+        self.schedule_fault(self.options.crash_every_ms, Event::Crash);
+        self.schedule_fault(self.options.partition_every_ms, Event::Cut);
+        self.schedule(1_000, Event::Produce);
+    }
+
+    /// Runs to the end.
+    pub(crate) fn run(mut self) -> Outcome {
+        self.run_faults(self.options.faults_ms);
+        self.run_progress();
+        self.run_silence();
+        self.finish()
+    }
+
+    /// What the run came to.
+    pub(crate) fn finish(mut self) -> Outcome {
+        self.outcome.failure = self.checker.failure.take();
+        self.outcome.blocks = self.checker.height().get();
+        self.outcome.simulated_ms = self.time / 1000;
+        let views = self.nodes.iter().filter_map(|node| node.core.as_ref()).map(|core| core.snapshot().view.get());
+        self.outcome.views = views.max().unwrap_or_default();
+        self.outcome
+    }
+
+    /// The part in which things go wrong.
+    pub(crate) fn run_faults(&mut self, for_ms: u64) {
+        self.run_until(self.time + for_ms * 1000, |_| false);
+    }
+
+    /// Mends everything; then every honest validator must finalize further blocks.
+    pub(crate) fn run_progress(&mut self) {
+        self.phase = Phase::Progress;
+        self.mend_all();
+        let target = self.checker.height().get() + PROGRESS_BLOCKS;
+        let reached = move |world: &Self| world.honest().all(|node| node.disk.ledger.len() as u64 >= target);
+        if !self.run_until(self.time + PROGRESS_MS * 1000, reached) {
+            let told = self.describe();
+            self.checker.fail(format!("no progress to height {target} within {PROGRESS_MS} ms: {told}"));
+        }
+    }
+
+    /// Nobody has anything to do any more: everything must come to rest, complete.
+    pub(crate) fn run_silence(&mut self) {
+        self.phase = Phase::Silence;
+        self.last_activity = self.time;
+        let silent = |world: &Self| world.time >= world.last_activity + SILENCE_MS * 1000;
+        if !self.run_until(self.time + SETTLING_MS * 1000, silent) {
+            let told = self.describe();
+            self.checker.fail(format!("an idle network does not come to rest: {told}"));
+        }
+        self.check_rest();
+    }
+
+    /// At rest everybody has the same chain, every batch is in it, and every result is certified.
+    fn check_rest(&mut self) {
+        let heights: BTreeSet<usize> = self.honest().map(|node| node.disk.ledger.len()).collect();
+        let same = heights.len() == 1;
+        let lanes: Vec<(usize, u64)> = self.honest().map(|node| (node.index.to_usize(), node.produced)).collect();
+        let first = self.honest().next().expect("somebody is honest");
+        let core = first.core.as_ref().expect("everybody is up");
+        let ordered =
+            |lane: usize| core.anchor().cut.iter().find(|tip| tip.lane as usize == lane).map_or(0, |it| it.seq);
+        let lost = lanes.into_iter().find(|(lane, produced)| ordered(*lane) < *produced);
+        let carried = core.anchor().header.executed_height;
+        let open = first.disk.ledger.iter().any(|it| it.summary.tx_count > 0 && it.summary.height > carried);
+        let told = self.describe();
+        if !same || lost.is_some() || open {
+            self.checker.fail(format!("at rest, but not complete: same {same}, lost {lost:?}, open {open}: {told}"));
+        }
+    }
+
+    pub(crate) fn honest(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| self.checker.is_honest(node.index))
+    }
+
+    /// One line per validator, for failures.
+    pub(crate) fn describe(&self) -> String {
+        let lines = self.nodes.iter().map(|node| {
+            let core = node.core.as_ref().map(|core| {
+                let snapshot = core.snapshot();
+                format!(
+                    "view {} leader {} floor {} height {} missing {:?} halted {:?} votes {:?} carried {} work {:?}",
+                    snapshot.view,
+                    snapshot.leader,
+                    snapshot.floor,
+                    snapshot.height,
+                    snapshot.missing,
+                    snapshot.halted,
+                    snapshot.voted,
+                    core.anchor().header.executed_height,
+                    node.disk.held,
+                )
+            });
+            format!("\n    validator {}: ledger {} {core:?}", node.index, node.disk.ledger.len())
+        });
+        lines.collect()
+    }
+
+    /// Processes events until a moment or a condition; true if the condition came true.
+    pub(crate) fn run_until(&mut self, until: u64, done: impl Fn(&Self) -> bool) -> bool {
+        while self.checker.failure.is_none() {
+            if done(self) {
+                return true;
+            }
+            let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= until) else {
+                self.time = until;
+                return done(self);
+            };
+            let ((time, _), event) = entry.remove_entry();
+            self.time = time;
+            self.outcome.events += 1;
+            if self.outcome.events > EVENTS_MAX {
+                let told = self.describe();
+                self.checker.fail(format!("more than {EVENTS_MAX} events: {told}"));
+            }
+            self.happen(event);
+        }
+        false
+    }
+
+    fn schedule(&mut self, after_us: u64, event: Event) {
+        self.counter += 1;
+        self.events.insert((self.time + after_us, self.counter), event);
+    }
+
+    /// Schedules a fault around a mean time from now.
+    fn schedule_fault(&mut self, mean_ms: u64, event: Event) {
+        if mean_ms > 0 && self.phase == Phase::Faults {
+            let after = self.random.between(mean_ms * 100, mean_ms * 2000);
+            self.schedule(after, event);
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Input { place, life, input } if self.nodes[place].life == life => self.step(place, *input),
+            Event::Deliver { place, from, bytes, envelope } => {
+                let decoded = bytes.map(|bytes| decode(&bytes, MESSAGE_BYTES_MAX).expect("a message of ours"));
+                if let Some(envelope) = decoded.or(envelope.map(|boxed| *boxed)) {
+                    self.step(place, Input::Message { from, envelope });
+                }
+            }
+            Event::Synced { place, life } if self.nodes[place].life == life => self.synced(place),
+            Event::Wake { place, life } if self.nodes[place].life == life => {
+                self.nodes[place].wake = None;
+                self.step(place, Input::Tick);
+            }
+            Event::Executed { place, life } if self.nodes[place].life == life => self.executed(place),
+            Event::Batches { place, lane, seq } => self.batches(place, lane, seq),
+            Event::Produce => self.produce(),
+            Event::Data => self.repair_data(),
+            Event::Crash if self.phase == Phase::Faults => self.crash_some(),
+            Event::Restart { place } if self.nodes[place].core.is_none() => self.start(place),
+            Event::Cut if self.phase == Phase::Faults => self.cut(),
+            Event::Mend => self.mend(),
+            _ => {}
+        }
+    }
+
+    // ---- one validator ----
+
+    fn now(&self, place: usize) -> Now {
+        let wall = (START_MS + self.time / 1000) as i64 + self.nodes[place].skew_ms;
+        Now { monotonic: Monotonic::new(self.time), wall: TimeMs::new(wall as u64) }
+    }
+
+    /// Gives a validator an input and carries out what it asks for.
+    pub(crate) fn step(&mut self, place: usize, input: Input) {
+        let now = self.now(place);
+        let node = &mut self.nodes[place];
+        let Some(core) = node.core.as_mut() else { return };
+        let mut out = Vec::new();
+        core.step(&node.keys, now, input, &mut out);
+        let deadline = core.deadline();
+        self.outcome.trace = fold(self.outcome.trace, &[self.time, place as u64, out.len() as u64]);
+        for output in out {
+            self.carry_out(place, output);
+        }
+        self.schedule_sync(place);
+        self.schedule_wake(place, deadline);
+    }
+
+    fn schedule_sync(&mut self, place: usize) {
+        let node = &mut self.nodes[place];
+        if node.unsynced && !node.syncing {
+            node.syncing = true;
+            let life = node.life;
+            let (low, high) = self.options.sync_us;
+            let stalled = self.random.chance(self.options.stall);
+            let after = if stalled { self.random.between(0, 2_000_000) } else { self.random.between(low, high) };
+            self.schedule(after, Event::Synced { place, life });
+        }
+    }
+
+    fn schedule_wake(&mut self, place: usize, deadline: Option<Monotonic>) {
+        let Some(deadline) = deadline.map(Monotonic::get) else { return };
+        if deadline <= self.time {
+            self.checker.fail(format!("validator at {place} wants to be woken in the past"));
+        }
+        let node = &mut self.nodes[place];
+        if node.wake.is_none_or(|wake| wake > deadline) {
+            node.wake = Some(deadline);
+            let life = node.life;
+            self.schedule(deadline - self.time, Event::Wake { place, life });
+        }
+    }
+
+    fn synced(&mut self, place: usize) {
+        let node = &mut self.nodes[place];
+        node.syncing = false;
+        node.unsynced = false;
+        node.disk.log.sync().expect("the model's disk does not fail");
+        let lsn = node.appended.expect("something was appended");
+        self.checker.synced(place, &self.nodes[place]);
+        self.step(place, Input::Durable(lsn));
+    }
+
+    fn executed(&mut self, place: usize) {
+        if let Some(summary) = self.nodes[place].execute() {
+            self.checker.executed(self.nodes[place].index, &summary);
+            self.step(place, Input::Executed(summary));
+        }
+        self.schedule_execution(place);
+    }
+
+    fn schedule_execution(&mut self, place: usize) {
+        let node = &mut self.nodes[place];
+        if !node.executing && !node.queue.is_empty() {
+            node.executing = true;
+            let life = node.life;
+            let (low, high) = self.options.execute_us;
+            let after = self.random.between(low, high);
+            self.schedule(after, Event::Executed { place, life });
+        }
+    }
+
+    fn carry_out(&mut self, place: usize, output: Output) {
+        let life = self.nodes[place].life;
+        let answer = |input| Event::Input { place, life, input: Box::new(input) };
+        match output {
+            Output::Append { lsn, record } => {
+                self.note_activity(place);
+                self.nodes[place].append(lsn, &record);
+            }
+            Output::Compact { lsn, records } => {
+                self.note_activity(place);
+                self.nodes[place].compact(lsn, &records);
+                self.checker.replaced(place);
+            }
+            Output::Send { to, envelope } => self.send(place, to, envelope),
+            Output::Build { view, parent, cut } => {
+                let lanes = self.nodes[place].lanes_above(&cut);
+                let after = self.random.between(0, 500);
+                self.schedule(after, answer(Input::Built { view, parent, lanes }));
+            }
+            Output::Check { digest, block, .. } => {
+                let judgement = self.nodes[place].check(&block);
+                if judgement == althing_consensus::DataJudgement::Wait {
+                    self.nodes[place].checks.insert(digest, *block);
+                }
+                self.schedule(10, answer(Input::Checked { digest, judgement }));
+            }
+            Output::Finalized { block, finalization } => {
+                self.checker.finalized(place, &self.nodes, &self.config.committee, &block, &finalization);
+                self.nodes[place].queue.push((*block, *finalization));
+                self.schedule_execution(place);
+            }
+            Output::Serve { to, above } => self.serve(place, to, above),
+            Output::Hint { leader } => self.hint(place, leader),
+            Output::Evidence(evidence) => {
+                self.outcome.evidence += 1;
+                if self.checker.is_honest(evidence.culprit()) {
+                    self.checker.fail(format!("evidence against an honest validator: {evidence:?}"));
+                }
+            }
+            Output::Alarm(alarm) => self.alarmed(place, &alarm),
+        }
+    }
+
+    fn alarmed(&mut self, place: usize, alarm: &Alarm) {
+        let blames_honest = match alarm {
+            Alarm::Misbehaved { peer, .. } => self.checker.is_honest(*peer),
+            Alarm::Diverged { .. } | Alarm::Fork { .. } | Alarm::ResultsDiffer { .. } => true,
+        };
+        if blames_honest && self.checker.is_honest(self.nodes[place].index) {
+            self.checker.fail(format!("false alarm at {place}: {alarm:?}"));
+        }
+    }
+
+    fn note_activity(&mut self, place: usize) {
+        if self.checker.is_honest(self.nodes[place].index) {
+            self.activity += 1;
+            self.last_activity = self.time;
+        }
+    }
+
+    // ---- the network ----
+
+    fn send(&mut self, place: usize, to: Recipient, envelope: Envelope) {
+        self.note_activity(place);
+        let vote = match &envelope.message {
+            Message::Vote(vote) => Some(*vote),
+            Message::Proposal(proposal) => Some(proposal.vote),
+            _ => None,
+        };
+        if let Some(vote) = vote {
+            self.checker.sends(place, &self.nodes[place], &vote);
+        }
+        let from = self.nodes[place].index;
+        for receiver in 0..self.nodes.len() {
+            let index = self.nodes[receiver].index;
+            let addressed = match to {
+                Recipient::All => index != from,
+                Recipient::One(one) => index == one && index != from,
+            };
+            if addressed {
+                self.transmit(place, receiver, &envelope);
+            }
+        }
+    }
+
+    fn transmit(&mut self, place: usize, receiver: usize, envelope: &Envelope) {
+        if !self.passes(place, receiver) {
+            return;
+        }
+        let copies = if self.random.chance(self.options.duplication) { 2 } else { 1 };
+        for _ in 0..copies {
+            if self.random.chance(self.options.loss) {
+                continue;
+            }
+            let after = self.delay();
+            let from = self.nodes[place].index;
+            let (bytes, whole) = match self.options.encoded {
+                true => (Some(encode(envelope)), None),
+                false => (None, Some(Box::new(envelope.clone()))),
+            };
+            self.schedule(after, Event::Deliver { place: receiver, from, bytes, envelope: whole });
+        }
+    }
+
+    fn delay(&mut self) -> u64 {
+        let (low, high) = self.options.delay_us;
+        let straggler = self.random.chance(self.options.straggler);
+        if straggler { self.random.between(low, 2_000_000) } else { self.random.between(low, high) }
+    }
+
+    /// Whether anything can pass from one place to another. A listener hears one of two twins.
+    fn passes(&self, from: usize, to: usize) -> bool {
+        let n = usize::from(self.options.validators);
+        let twin_of = |place: usize| place >= n || !self.checker.is_honest(self.nodes[place].index);
+        let heard = !twin_of(from) || self.sides[to] == (from >= n);
+        heard && !self.blocked.contains(&(from, to)) && self.nodes[from].core.is_some()
+    }
+
+    /// Answers a request for final blocks from the ledger.
+    fn serve(&mut self, place: usize, to: ValidatorIndex, above: Height) {
+        let node = &self.nodes[place];
+        let from = above.get() as usize;
+        let window = node.disk.ledger.iter().skip(from).take(RUN_BLOCKS_MAX);
+        let certified = |it: &&super::node::Committed| it.finalization.vote.digest == it.block.header.id();
+        let Some(last) = window.clone().rfind(certified) else { return };
+        let count = last.block.header.height.above(above) as usize;
+        let blocks = window.take(count).map(|it| it.block.clone()).collect();
+        let run = Run { blocks: List::truncated(blocks), finalization: last.finalization.clone() };
+        let Some(core) = node.core.as_ref() else { return };
+        let envelope = core.envelope(Message::Run(Box::new(run)));
+        self.send(place, Recipient::One(to), envelope);
+    }
+
+    // ---- the data plane ----
+
+    fn produce(&mut self) {
+        let every = if self.phase == Phase::Faults { self.options.batch_every_ms } else { 50 };
+        if self.phase == Phase::Silence {
+            return;
+        }
+        let n = usize::from(self.options.validators);
+        let place = self.random.below(n as u64) as usize;
+        let lane = self.nodes[place].index.to_usize();
+        if self.nodes[place].core.is_some() && self.checker.is_honest(self.nodes[place].index) {
+            self.nodes[place].produced += 1;
+            let seq = self.nodes[place].produced;
+            self.batches(place, lane, seq);
+            for receiver in 0..self.nodes.len() {
+                self.offer_batches(place, receiver, lane, seq);
+            }
+        }
+        let after = self.random.between(every * 200, every * 1800);
+        self.schedule(after, Event::Produce);
+    }
+
+    fn offer_batches(&mut self, from: usize, to: usize, lane: usize, seq: u64) {
+        if from != to && self.passes(from, to) && !self.random.chance(self.options.loss) {
+            let after = self.delay();
+            self.schedule(after, Event::Batches { place: to, lane, seq });
+        }
+    }
+
+    /// Batches of a lane arrive; without those before they are of no use.
+    fn batches(&mut self, place: usize, lane: usize, seq: u64) {
+        let node = &mut self.nodes[place];
+        if node.core.is_none() || node.disk.held[lane] >= seq {
+            return;
+        }
+        if node.disk.held[lane] + 1 == seq || seq <= self.highest_elsewhere(place, lane) {
+            self.nodes[place].disk.held[lane] = seq;
+        }
+        for digest in self.nodes[place].completed_checks() {
+            self.step(place, Input::Checked { digest, judgement: althing_consensus::DataJudgement::Valid });
+        }
+        self.tell_work(place);
+    }
+
+    fn highest_elsewhere(&self, place: usize, lane: usize) -> u64 {
+        let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != place);
+        others.map(|(_, node)| node.disk.held[lane]).max().unwrap_or_default()
+    }
+
+    fn tell_work(&mut self, place: usize) {
+        let quorum = usize::from(self.config.quorums().notarize());
+        let n = usize::from(self.options.validators);
+        let acknowledged = (0..n).map(|lane| {
+            let mut held: Vec<u64> = self.nodes.iter().take(n).map(|node| node.disk.held[lane]).collect();
+            held.sort_unstable();
+            held[n - quorum]
+        });
+        let acknowledged: Vec<u64> = acknowledged.collect();
+        let work = self.nodes[place].work(&acknowledged);
+        self.step(place, Input::Work(work));
+    }
+
+    /// Everybody asks somebody for the batches that it lacks, and tells how far it executed.
+    fn repair_data(&mut self) {
+        for place in 0..self.nodes.len() {
+            for other in 0..self.nodes.len() {
+                if place == other || !self.passes(other, place) || self.nodes[place].core.is_none() {
+                    continue;
+                }
+                for lane in 0..usize::from(self.options.validators) {
+                    let seq = self.nodes[other].disk.held[lane];
+                    if seq > self.nodes[place].disk.held[lane] && self.random.chance(500) {
+                        self.offer_batches(other, place, lane, seq);
+                    }
+                }
+                self.report(other, place);
+            }
+            self.tell_work(place);
+        }
+        self.schedule(DATA_EVERY_US, Event::Data);
+    }
+
+    /// One validator hears how far another executed.
+    fn report(&mut self, from: usize, to: usize) {
+        let executed = Height::new(self.nodes[from].disk.ledger.len() as u64);
+        let news = self.reported.get(&(to, from)).is_none_or(|known| *known < executed);
+        if news && !self.random.chance(self.options.loss) {
+            self.reported.insert((to, from), executed);
+            let (after, life) = (self.delay(), self.nodes[to].life);
+            let input = Box::new(Input::Reported { from: self.nodes[from].index, executed });
+            self.schedule(after, Event::Input { place: to, life, input });
+        }
+    }
+
+    fn hint(&mut self, place: usize, leader: ValidatorIndex) {
+        let leaders: Vec<usize> = (0..self.nodes.len()).filter(|to| self.nodes[*to].index == leader).collect();
+        for to in leaders {
+            for lane in 0..usize::from(self.options.validators) {
+                let seq = self.nodes[place].disk.held[lane];
+                self.offer_batches(place, to, lane, seq);
+            }
+        }
+    }
+
+    // ---- misfortune ----
+
+    fn start(&mut self, place: usize) {
+        let config = Config { me: self.nodes[place].index, ..self.config.clone() };
+        let inputs = self.nodes[place].start(config, &self.genesis);
+        self.checker.synced(place, &self.nodes[place]);
+        self.reported.retain(|(to, _), _| *to != place);
+        for input in inputs {
+            self.step(place, input);
+        }
+        self.tell_work(place);
+        for other in 0..self.nodes.len() {
+            self.notice(place, other);
+        }
+    }
+
+    /// Both ends of a connection notice its state after a while.
+    fn notice(&mut self, a: usize, b: usize) {
+        if self.nodes[a].index == self.nodes[b].index {
+            return;
+        }
+        let up = |node: &Node| node.core.is_some();
+        let cut = self.options.partition_noticed && (self.blocked.contains(&(a, b)) || self.blocked.contains(&(b, a)));
+        let connected = up(&self.nodes[a]) && up(&self.nodes[b]) && !cut;
+        for (place, other) in [(a, b), (b, a)] {
+            let (life, index) = (self.nodes[place].life, self.nodes[other].index);
+            // Somebody with two instances is reachable while one of them is.
+            let twin = self.nodes.iter().any(|node| node.index == index && node.core.is_some()) && !cut;
+            let connected = connected || (twin && up(&self.nodes[place]));
+            let after = self.random.between(100, 20_000);
+            let input = Box::new(Input::Peer { index, connected });
+            self.schedule(after, Event::Input { place, life, input });
+        }
+    }
+
+    /// Pulls the plug of a validator.
+    pub(crate) fn crash(&mut self, place: usize) {
+        self.nodes[place].crash(&mut self.random);
+        self.checker.synced(place, &self.nodes[place]);
+        self.outcome.crashes += 1;
+        for other in 0..self.nodes.len() {
+            self.notice(place, other);
+        }
+    }
+
+    fn crash_some(&mut self) {
+        let everybody = self.random.chance(self.options.crash_all);
+        let one = self.random.below(self.nodes.len() as u64) as usize;
+        for place in 0..self.nodes.len() {
+            if (everybody || place == one) && self.nodes[place].core.is_some() {
+                self.crash(place);
+                let after = self.random.between(1_000, 3_000_000);
+                self.schedule(after, Event::Restart { place });
+            }
+        }
+        self.schedule_fault(self.options.crash_every_ms, Event::Crash);
+    }
+
+    fn cut(&mut self) {
+        let places = self.nodes.len();
+        let side: Vec<bool> = (0..places).map(|_| self.random.chance(500)).collect();
+        let one_way = self.random.chance(300);
+        for a in 0..places {
+            for b in 0..places {
+                if side[a] != side[b] && (side[a] || !one_way) {
+                    self.blocked.insert((a, b));
+                }
+            }
+        }
+        self.sides = (0..places).map(|_| self.random.chance(500)).collect();
+        self.notice_all();
+        let after = self.random.between(50_000, 3_000_000);
+        self.schedule(after, Event::Mend);
+        self.schedule_fault(self.options.partition_every_ms, Event::Cut);
+    }
+
+    fn mend(&mut self) {
+        self.blocked.clear();
+        self.notice_all();
+    }
+
+    fn notice_all(&mut self) {
+        for a in 0..self.nodes.len() {
+            for b in 0..a {
+                self.notice(a, b);
+            }
+        }
+    }
+
+    /// Everything works from now on: no loss, short delays, everybody up; twins fall silent.
+    fn mend_all(&mut self) {
+        let calm = Options::calm(self.options.seed, self.options.validators);
+        self.options = Options {
+            loss: 0,
+            duplication: 0,
+            straggler: 0,
+            stall: 0,
+            delay_us: (500, 20_000),
+            sync_us: calm.sync_us,
+            execute_us: calm.execute_us,
+            ..self.options.clone()
+        };
+        self.blocked.clear();
+        for place in 0..self.nodes.len() {
+            let honest = self.checker.is_honest(self.nodes[place].index);
+            match self.nodes[place].core.is_some() {
+                false if honest => self.start(place),
+                true if !honest => self.crash(place),
+                _ => {}
+            }
+        }
+        self.notice_all();
+    }
+
+    // ---- for scenarios ----
+
+    /// Cuts everything between two places, silently unless partitions are noticed.
+    pub(crate) fn block(&mut self, a: usize, b: usize) {
+        self.blocked.insert((a, b));
+        self.blocked.insert((b, a));
+        self.notice(a, b);
+    }
+
+    /// Starts a validator that is down.
+    pub(crate) fn restart(&mut self, place: usize) {
+        self.start(place);
+    }
+
+    /// The final block of the highest height so far.
+    pub(crate) fn height(&self) -> u64 {
+        self.checker.height().get()
+    }
+
+    /// Stops the production of batches.
+    pub(crate) fn stop_work(&mut self) {
+        self.phase = Phase::Silence;
+    }
+}
+
+/// FNV-1a over numbers: what tells two runs apart.
+fn fold(hash: u64, numbers: &[u64]) -> u64 {
+    let start = if hash == 0 { 0xcbf2_9ce4_8422_2325 } else { hash };
+    let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
+    bytes.fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
