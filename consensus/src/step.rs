@@ -1,6 +1,6 @@
 //! The one table of inputs, and the order in which the rules are tried after each.
 
-use althing_types::{Summary, ValidatorIndex};
+use althing_types::{Summary, ValidatorIndex, View};
 
 use crate::chain::Data;
 use crate::config::{Keys, Now};
@@ -58,10 +58,15 @@ impl Core {
         self.wake = self.next_wake(cx.monotonic());
     }
 
-    fn start<K>(&mut self, cx: &mut Context<'_, K>) {
+    /// The first step after a start. Votes that the log held may suffice for a certificate that it did not.
+    fn start<K: Keys>(&mut self, cx: &mut Context<'_, K>) {
         self.started = true;
         self.timers.enter(cx.monotonic());
         self.timers.tip_since = cx.monotonic();
+        let views: Vec<View> = self.rounds.keys().copied().collect();
+        for view in views {
+            self.certify(cx, view);
+        }
     }
 
     fn on_message<K: Keys>(&mut self, cx: &mut Context<'_, K>, from: ValidatorIndex, envelope: Envelope) {

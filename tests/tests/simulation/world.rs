@@ -43,6 +43,8 @@ enum Event {
     Synced { place: usize, life: u64 },
     /// A validator wakes up.
     Wake { place: usize, life: u64 },
+    /// A validator notices whether another can be reached.
+    Notice { place: usize, life: u64, index: ValidatorIndex },
     /// The ledger finishes a block.
     Executed { place: usize, life: u64 },
     /// Batches of a lane, up to this one, arrive.
@@ -311,12 +313,13 @@ impl World {
                 self.nodes[place].wake = None;
                 self.step(place, Input::Tick);
             }
+            Event::Notice { place, life, index } if self.nodes[place].life == life => self.noticed(place, index),
             Event::Executed { place, life } if self.nodes[place].life == life => self.executed(place),
             Event::Batches { place, lane, seq } => self.batches(place, lane, seq),
             Event::Produce => self.produce(),
             Event::Data => self.repair_data(),
             Event::Crash if self.phase == Phase::Faults => self.crash_some(),
-            Event::Restart { place } if self.nodes[place].core.is_none() => self.start(place),
+            Event::Restart { place } if self.may_restart(place) => self.start(place),
             Event::Cut if self.phase == Phase::Faults => self.cut(),
             Event::Mend => self.mend(),
             _ => {}
@@ -639,6 +642,12 @@ impl World {
 
     // ---- misfortune ----
 
+    /// Twins stay down once faults are over.
+    fn may_restart(&self, place: usize) -> bool {
+        let wanted = self.phase == Phase::Faults || self.checker.is_honest(self.nodes[place].index);
+        wanted && self.nodes[place].core.is_none()
+    }
+
     fn start(&mut self, place: usize) {
         let config = Config { me: self.nodes[place].index, ..self.config.clone() };
         let inputs = self.nodes[place].start(config, &self.genesis);
@@ -655,21 +664,22 @@ impl World {
 
     /// Both ends of a connection notice its state after a while.
     fn notice(&mut self, a: usize, b: usize) {
-        if self.nodes[a].index == self.nodes[b].index {
-            return;
+        if self.nodes[a].index != self.nodes[b].index {
+            for (place, other) in [(a, b), (b, a)] {
+                let life = self.nodes[place].life;
+                let after = self.random.between(100, 20_000);
+                self.schedule(after, Event::Notice { place, life, index: self.nodes[other].index });
+            }
         }
-        let up = |node: &Node| node.core.is_some();
-        let cut = self.options.partition_noticed && (self.blocked.contains(&(a, b)) || self.blocked.contains(&(b, a)));
-        let connected = up(&self.nodes[a]) && up(&self.nodes[b]) && !cut;
-        for (place, other) in [(a, b), (b, a)] {
-            let (life, index) = (self.nodes[place].life, self.nodes[other].index);
-            // Somebody with two instances is reachable while one of them is.
-            let twin = self.nodes.iter().any(|node| node.index == index && node.core.is_some()) && !cut;
-            let connected = connected || (twin && up(&self.nodes[place]));
-            let after = self.random.between(100, 20_000);
-            let input = Box::new(Input::Peer { index, connected });
-            self.schedule(after, Event::Input { place, life, input });
-        }
+    }
+
+    /// A validator notices whether another can be reached; one with two instances can while one of them can.
+    fn noticed(&mut self, place: usize, index: ValidatorIndex) {
+        let cut = |other| self.blocked.contains(&(place, other)) || self.blocked.contains(&(other, place));
+        let mut others = (0..self.nodes.len()).filter(|other| self.nodes[*other].index == index);
+        let noticed = self.options.partition_noticed;
+        let connected = others.any(|other| self.nodes[other].core.is_some() && !(noticed && cut(other)));
+        self.step(place, Input::Peer { index, connected });
     }
 
     /// Pulls the plug of a validator.
