@@ -56,8 +56,8 @@ pub struct Core {
     /// The views above the floor of which anything is known.
     pub(crate) rounds: BTreeMap<View, Round>,
     pub(crate) chain: Chain,
-    /// A Finalization of a run of catch-up, below the floor.
-    pub(crate) run_target: Option<Finalization>,
+    /// The last block of a run of catch-up, below the floor, and a Finalization of it or of a descendant.
+    pub(crate) run_target: Option<(Hash, Finalization)>,
     /// Blocks that were handed over and that the ledger has not committed yet.
     pub(crate) uncommitted: BTreeMap<Height, althing_types::Block>,
     pub(crate) results: Results,

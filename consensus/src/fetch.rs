@@ -9,7 +9,7 @@ use althing_types::{Block, Certificate, Hash, Height, Monotonic, ValidatorIndex,
 
 use crate::config::Keys;
 use crate::core::{Context, Core};
-use crate::message::{CERTIFICATES_MAX, Message, Run};
+use crate::message::{Message, Run, fitting};
 use crate::output::{Alarm, Output, Recipient};
 use crate::view::Justified;
 
@@ -129,15 +129,10 @@ impl Core {
     ) {
         let floor = self.floor_certificate().filter(|_| first <= self.floor.view).cloned();
         let range = self.rounds.range(first..=last.max(first));
-        let certificates: Vec<Certificate> = floor
-            .map(Certificate::Finalization)
-            .into_iter()
-            .chain(range.rev().flat_map(|(_, round)| round.certificates()))
-            .take(CERTIFICATES_MAX)
-            .collect();
+        let held = range.rev().flat_map(|(_, round)| round.certificates());
+        let certificates = fitting(floor.map(Certificate::Finalization).into_iter().chain(held));
         if !certificates.is_empty() && self.may_answer(cx, from) {
-            let message = Message::Certificates(althing_types::List::truncated(certificates));
-            self.send(cx, Recipient::One(from), message);
+            self.send(cx, Recipient::One(from), Message::Certificates(certificates));
         }
     }
 
@@ -159,22 +154,16 @@ impl Core {
         if !asked || first != Some(self.chain.base().header.height.next()) {
             return;
         }
-        let mut parent: Option<Hash> = None;
-        for block in &run.blocks {
-            let linked = parent.is_none_or(|parent| parent == block.header.parent);
-            if !linked || !block.body_matches_header() {
-                return self.misbehaved(cx, from, "a run of blocks that are not linked");
-            }
-            parent = Some(block.header.id());
-        }
-        let ends_there = parent == Some(run.finalization.vote.digest);
-        if !ends_there || run.finalization.verify(cx.keys, self.committee()).is_err() {
+        let Some(end) = run.linked_end() else {
+            return self.misbehaved(cx, from, "a run of blocks that are not linked");
+        };
+        if run.finalization.verify(cx.keys, self.committee()).is_err() {
             return self.misbehaved(cx, from, "a run of blocks that is not final");
         }
-        self.take_run(cx, run);
+        self.take_run(cx, run, end);
     }
 
-    fn take_run<K: Keys>(&mut self, cx: &mut Context<'_, K>, run: Run) {
+    fn take_run<K: Keys>(&mut self, cx: &mut Context<'_, K>, run: Run, end: Hash) {
         let ours = self.chain.base_id();
         let below = run.blocks.first().map(|block| block.header.parent);
         if below != Some(ours) {
@@ -184,7 +173,7 @@ impl Core {
         for block in run.blocks.into_inner() {
             self.chain.add_orphan(block.header.id(), block);
         }
-        self.run_target = Some(run.finalization.clone());
+        self.run_target = Some((end, run.finalization.clone()));
         self.attach_blocks(cx);
         if self.is_above_floor(run.finalization.vote.view) {
             self.store_finalization(cx, run.finalization);

@@ -55,17 +55,19 @@ impl Core {
 
     /// The blocks from the base to the floor, or to the end of a run of catch-up where those in between are missing.
     fn path_to_final(&self) -> Option<(Vec<Hash>, Finalization)> {
-        let candidates = [self.floor.finalization.as_ref(), self.run_target.as_ref()];
+        let floor = self.floor.finalization.as_ref().map(|finalization| (self.floor.digest, finalization));
+        let run = self.run_target.as_ref().map(|(end, finalization)| (*end, finalization));
+        let candidates = [floor, run];
         let known = candidates.into_iter().flatten();
-        known.filter(|finalization| finalization.vote.digest != self.chain.base_id()).find_map(|finalization| {
-            self.chain.path_to(&finalization.vote.digest).map(|path| (path, finalization.clone()))
-        })
+        known
+            .filter(|(end, _)| *end != self.chain.base_id())
+            .find_map(|(end, finalization)| self.chain.path_to(&end).map(|path| (path, finalization.clone())))
     }
 
     fn hand_over_one<K>(&mut self, cx: &mut Context<'_, K>, id: &Hash, finalization: &Finalization) {
         let Some(block) = self.chain.advance(id) else { return };
         self.results.forget_up_to(block.header.executed_height);
-        if finalization.vote.digest == *id {
+        if self.run_target.as_ref().is_some_and(|(end, _)| end == id) || finalization.vote.digest == *id {
             self.run_target = None;
         }
         self.uncommitted.insert(block.header.height, block.clone());
@@ -100,7 +102,7 @@ impl Core {
         let logged = logged.into_iter().map(|block| Record::Block(Box::new(block.clone())));
         let rounds = self.rounds.values();
         let certificates = rounds.flat_map(|round| round.certificates()).map(Record::Certificate);
-        let own = self.own_votes().into_iter().map(Record::Vote);
+        let own = self.rounds.values().flat_map(|round| round.own.iter().copied()).map(Record::Vote);
         floor.into_iter().chain(uncommitted).chain(logged).chain(certificates).chain(own).collect()
     }
 

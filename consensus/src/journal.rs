@@ -80,12 +80,4 @@ impl Journal {
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
-
-    /// Votes of mine that are not durable yet.
-    pub(crate) fn pending_votes(&self) -> impl Iterator<Item = &SignedVote> {
-        self.pending.iter().filter_map(|(_, pending)| match pending {
-            Pending::Vote(vote) => Some(vote),
-            Pending::Announce { .. } => None,
-        })
-    }
 }

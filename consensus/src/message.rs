@@ -1,11 +1,17 @@
 //! What validators say to each other. Every message travels in an [`Envelope`] over a connection whose other end is
 //! known, so the sender is not part of it.
 
-use althing_types::{Block, Certificate, Epoch, Finalization, Hash, Height, List, SignedVote, View};
+use althing_types::{
+    Block, Certificate, Epoch, Finalization, Hash, Header, Height, List, SignedVote, View, encoded_len,
+};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Certificates in one message at most (`decisions.md` 1.13).
 pub const CERTIFICATES_MAX: usize = 64;
+/// Bytes of the certificates in one message at most (`decisions.md` 1.13, rule R1).
+const CERTIFICATES_BYTES_MAX: usize = 256 * 1024;
+/// Headers between a run and its certificate at most: about 400 KiB.
+pub const RUN_LINK_MAX: usize = 1_024;
 /// Blocks in a run at most.
 pub const RUN_BLOCKS_MAX: usize = 64;
 
@@ -69,11 +75,42 @@ pub struct Proposal {
     pub justification: List<Certificate, CERTIFICATES_MAX>,
 }
 
-/// Final blocks, each the parent of the next, with the Finalization of the last (rule S1).
+/// Final blocks, each the parent of the next, with the certificate that makes them final (rule S1).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 pub struct Run {
     /// The blocks, ascending by height.
     pub blocks: List<Block, RUN_BLOCKS_MAX>,
-    /// The certificate of the last block.
+    /// The headers above the last block up to the one that is certified; empty if the last block is.
+    pub link: List<Header, RUN_LINK_MAX>,
+    /// The certificate of the last header, or of the last block if there is none.
     pub finalization: Finalization,
+}
+
+impl Run {
+    /// The id of the last block, if every body belongs to its header, every block and header is the child of the one
+    /// before, and the certificate is for the last of them.
+    pub(crate) fn linked_end(&self) -> Option<Hash> {
+        let mut below: Option<Hash> = None;
+        for block in &self.blocks {
+            let linked = below.is_none_or(|below| below == block.header.parent);
+            below = (linked && block.body_matches_header()).then(|| block.header.id());
+            below?;
+        }
+        let end = below?;
+        let mut last = end;
+        for header in &self.link {
+            last = (header.parent == last).then(|| header.id())?;
+        }
+        (last == self.finalization.vote.digest).then_some(end)
+    }
+}
+
+/// As many of these certificates as one message may hold, in their order.
+pub(crate) fn fitting(certificates: impl Iterator<Item = Certificate>) -> List<Certificate, CERTIFICATES_MAX> {
+    let mut bytes = 0usize;
+    let fitting = certificates.take_while(|certificate| {
+        bytes = bytes.saturating_add(encoded_len(certificate));
+        bytes <= CERTIFICATES_BYTES_MAX
+    });
+    List::truncated(fitting.take(CERTIFICATES_MAX).collect())
 }

@@ -2,19 +2,16 @@
 
 use althing_types::{
     Block, Body, Certificate, Finalization, Hash, Header, HeaderVersion, Height, LaneTip, List, Notarize, Summary,
-    TimeMs, View, encoded_len, lanes_root,
+    TimeMs, View, lanes_root,
 };
 
 use crate::chain::{Data, Parent};
 use crate::config::Keys;
 use crate::core::{Context, Core};
-use crate::message::CERTIFICATES_MAX;
+use crate::message::{CERTIFICATES_MAX, fitting};
 use crate::output::Output;
 use crate::round::Offer;
 use crate::safety::Facts;
-
-/// Bytes of a justification at most; what does not fit is fetched (rule R1).
-const JUSTIFICATION_BYTES_MAX: usize = 256 * 1024;
 
 impl Core {
     /// The view and block that a proposal in `view` builds on, or the view whose certificate is missing.
@@ -48,12 +45,7 @@ impl Core {
         };
         let passed_over = self.rounds.range(parent_view.next()..view.max(parent_view.next())).rev();
         let skips = passed_over.filter_map(|(_, round)| round.skip.clone().map(Certificate::Nullification));
-        let mut bytes = 0usize;
-        let fitting = parent_certificate.into_iter().chain(skips).take_while(|certificate| {
-            bytes = bytes.saturating_add(encoded_len(certificate));
-            bytes <= JUSTIFICATION_BYTES_MAX
-        });
-        List::truncated(fitting.take(CERTIFICATES_MAX).collect())
+        fitting(parent_certificate.into_iter().chain(skips))
     }
 
     /// Proposes if this validator leads, may, can, and has work (rule R1).

@@ -97,6 +97,7 @@ impl Core {
         let view = vote.vote.view();
         if self.is_above_floor(view) {
             self.round_mut(view).facts.record(&vote.vote);
+            self.round_mut(view).own.push(vote);
             let added = self.round_mut(view).add(vote);
             assert!(!matches!(added, Added::Conflict(_)), "the log holds two votes that contradict each other");
             self.view = self.view.max(view);

@@ -42,6 +42,8 @@ pub(crate) struct Round {
     pub(crate) facts: Facts,
     /// The leader's first proposal.
     pub(crate) offer: Option<Offer>,
+    /// My own signed votes: what the facts say, as it travels. Kept until the floor passes the view.
+    pub(crate) own: Vec<SignedVote>,
     /// One vote per signer and kind.
     votes: BTreeMap<(VoteKind, ValidatorIndex), SignedVote>,
     /// The view's Notarization.

@@ -1,7 +1,7 @@
 //! Keeping views together: pushing certificates to those who lack them, repeating what may be lost, and waking up in
 //! time (rules R7 and R8).
 
-use althing_types::{Certificate, Finalization, List, Monotonic, SignedVote, ValidatorIndex, View, Vote, VoteKind};
+use althing_types::{Certificate, Finalization, List, Monotonic, SignedVote, ValidatorIndex, View, VoteKind};
 
 use crate::config::Keys;
 use crate::core::{Context, Core};
@@ -109,17 +109,6 @@ impl Core {
             return Vec::new();
         }
         mine(VoteKind::Notarize).into_iter().chain(mine(VoteKind::Nullify)).collect()
-    }
-
-    /// Every vote of mine above the floor, durable or not.
-    pub(crate) fn own_votes(&self) -> Vec<SignedVote> {
-        let kinds = [VoteKind::Notarize, VoteKind::Nullify, VoteKind::Finalize];
-        let counted = self.rounds.values().flat_map(|round| kinds.map(|kind| round.vote(kind, self.me()).copied()));
-        let pending = self.journal.pending_votes().copied().filter(|vote| self.is_above_floor(vote.vote.view()));
-        let mut votes: Vec<SignedVote> = counted.flatten().chain(pending).collect();
-        votes.sort_by_key(|vote| (vote.vote.view(), matches!(vote.vote, Vote::Nullify(_))));
-        votes.dedup();
-        votes
     }
 
     /// Stores a verified Finalization that came with a run.

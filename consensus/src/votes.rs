@@ -127,6 +127,7 @@ impl Core {
         self.round_mut(vote.view()).facts.record(&vote);
         let signature = cx.keys.sign(&vote.sign_hash(&self.committee().chain));
         let signed = SignedVote { vote, signer: self.me(), signature };
+        self.round_mut(vote.view()).own.push(signed);
         self.journal.append(Record::Vote(signed), cx.out);
         self.journal.after_all(Pending::Vote(signed));
     }

@@ -43,6 +43,8 @@ pub(crate) struct Options {
     pub(crate) k: u16,
     /// Bytes of log before compaction.
     pub(crate) log_bytes_max: u64,
+    /// Blocks in a run of catch-up at most.
+    pub(crate) run_blocks: usize,
     /// Whether votes carry real Ed25519 signatures.
     pub(crate) real_signatures: bool,
     /// Whether messages travel as bytes.
@@ -76,6 +78,7 @@ impl Options {
             skew_ms: *random.pick(&[0, 100, 900]),
             k: *random.pick(&[8, 8, 32]),
             log_bytes_max: *random.pick(&[4_000, 30_000, 8 << 20]),
+            run_blocks: *random.pick(&[1, 3, 64]),
             real_signatures: false,
             encoded: random.chance(250),
         }
@@ -103,6 +106,7 @@ impl Options {
             skew_ms: 0,
             k: 32,
             log_bytes_max: 8 << 20,
+            run_blocks: 64,
             real_signatures: false,
             encoded: true,
         }

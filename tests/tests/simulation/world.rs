@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_consensus::{Alarm, Config, Envelope, Input, Message, Now, Output, RUN_BLOCKS_MAX, Recipient, Run};
+use althing_consensus::{Alarm, Config, Envelope, Input, Message, Now, Output, Recipient, Run};
 use althing_storage::AppendLog;
 use althing_types::{
     ChainParams, Committee, Epoch, Header, Height, List, Monotonic, TimeMs, Validator, ValidatorIndex, ValidatorSet,
@@ -525,12 +525,22 @@ impl World {
     fn serve(&mut self, place: usize, to: ValidatorIndex, above: Height) {
         let node = &self.nodes[place];
         let from = above.get() as usize;
-        let window = node.disk.ledger.iter().skip(from).take(RUN_BLOCKS_MAX);
-        let certified = |it: &&super::node::Committed| it.finalization.vote.digest == it.block.header.id();
-        let Some(last) = window.clone().rfind(certified) else { return };
-        let count = last.block.header.height.above(above) as usize;
-        let blocks = window.take(count).map(|it| it.block.clone()).collect();
-        let run = Run { blocks: List::truncated(blocks), finalization: last.finalization.clone() };
+        let above_it = node.disk.ledger.get(from..).unwrap_or_default();
+        let (blocks, beyond) = above_it.split_at(above_it.len().min(self.options.run_blocks));
+        let certified = |it: &super::node::Committed| it.finalization.vote.digest == it.block.header.id();
+        // Up to the end of the window if a certificate stands there or above, else up to the last one within.
+        let linked = beyond.iter().position(certified).map_or(0, |place| place + 1);
+        let (blocks, linked) = match (blocks.last().is_some_and(certified), blocks.iter().rposition(certified)) {
+            (true, _) => (blocks, 0),
+            (false, _) if linked > 0 => (blocks, linked),
+            (false, Some(place)) => (&blocks[..=place], 0),
+            (false, None) => return,
+        };
+        let link: Vec<Header> = beyond.iter().take(linked).map(|it| it.block.header.clone()).collect();
+        let Some(last) = beyond.get(..linked).and_then(<[_]>::last).or(blocks.last()) else { return };
+        let finalization = last.finalization.clone();
+        let blocks = blocks.iter().map(|it| it.block.clone()).collect();
+        let run = Run { blocks: List::truncated(blocks), link: List::truncated(link), finalization };
         let Some(core) = node.core.as_ref() else { return };
         let envelope = core.envelope(Message::Run(Box::new(run)));
         self.send(place, Recipient::One(to), envelope);
