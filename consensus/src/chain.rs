@@ -110,12 +110,19 @@ impl Chain {
         *id == self.base_id || self.entries.contains_key(id)
     }
 
-    /// Takes a block in to wait for its parent. Blocks at or below the base are of no use.
+    /// Takes a block in to wait for its parent. Blocks at or below the base are of no use. Where there is no room the
+    /// highest block gives way: the lowest are the next that the tree can take.
     pub(crate) fn add_orphan(&mut self, id: Hash, block: Block) {
-        let useful = block.header.height > self.base.header.height && !self.holds(&id);
-        if useful && (self.orphans.len() < ORPHANS_MAX || self.orphans.contains_key(&id)) {
-            self.orphans.insert(id, block);
+        let height = block.header.height;
+        if height <= self.base.header.height || self.holds(&id) {
+            return;
         }
+        if self.orphans.len() >= ORPHANS_MAX && !self.orphans.contains_key(&id) {
+            let highest = self.orphans.iter().max_by_key(|(_, orphan)| orphan.header.height);
+            let Some(highest) = highest.filter(|it| it.1.header.height > height).map(|it| *it.0) else { return };
+            self.orphans.remove(&highest);
+        }
+        self.orphans.insert(id, block);
     }
 
     /// Removes and returns an orphan whose parent stands in the tree.

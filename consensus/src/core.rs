@@ -68,6 +68,8 @@ pub struct Core {
     pub(crate) work: Work,
     pub(crate) timers: Timers,
     pub(crate) fetches: BTreeMap<Want, Fetch>,
+    /// Questions asked so far; decides whom the next one goes to.
+    pub(crate) asked: u16,
     /// The view for which the data plane was asked to choose lanes.
     pub(crate) building: Option<View>,
     /// A view that this validator led died with its proposal in it, and it has not proposed since.
@@ -121,6 +123,7 @@ impl Core {
             work: Work::default(),
             timers: Timers::default(),
             fetches: BTreeMap::new(),
+            asked: 0,
             building: None,
             turn_died: false,
             clock_wake: None,

@@ -27,10 +27,9 @@ pub(crate) enum Want {
     Run(Height),
 }
 
-/// When and whom to ask.
+/// When to ask again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Fetch {
-    attempts: u16,
     pub(crate) ask_at: Monotonic,
 }
 
@@ -44,9 +43,10 @@ impl Core {
         for want in wants {
             let mut fetch = known.get(&want).copied().unwrap_or_default();
             if cx.monotonic() >= fetch.ask_at
-                && let Some(peer) = self.peer_to_ask(fetch.attempts)
+                && let Some(peer) = self.peer_to_ask()
             {
-                fetch = Fetch { attempts: fetch.attempts.wrapping_add(1), ask_at: cx.monotonic().plus(again) };
+                self.asked = self.asked.wrapping_add(1);
+                fetch = Fetch { ask_at: cx.monotonic().plus(again) };
                 self.send(cx, Recipient::One(peer), want.request());
             }
             fetches.insert(want, fetch);
@@ -54,28 +54,27 @@ impl Core {
         self.fetches = fetches;
     }
 
-    /// The next reachable validator after this one, another with each attempt.
-    fn peer_to_ask(&self, attempts: u16) -> Option<ValidatorIndex> {
+    /// The next reachable validator after this one, another with each question, so that no peer alone bears the load
+    /// and none that is silent is asked twice in a row.
+    fn peer_to_ask(&self) -> Option<ValidatorIndex> {
         let mut others: Vec<ValidatorIndex> = self.peers.connected().map(|(index, _)| index).collect();
         let mine = others.iter().filter(|index| **index < self.me()).count();
         others.rotate_left(mine);
-        let place = usize::from(attempts).checked_rem(others.len())?;
+        let place = usize::from(self.asked).checked_rem(others.len())?;
         others.get(place).copied()
     }
 
-    /// What is missing now.
+    /// What is missing now. While final blocks are missing only they are fetched: the blocks above come by runs too,
+    /// or will be few when the runs have caught up.
     fn wants(&self) -> Vec<Want> {
-        let mut wants = Vec::new();
-        let final_target = self.floor.digest;
-        if self.chain.path_to(&final_target).is_none() && self.run_target.is_none() {
+        let mut wants = self.missing_certificates();
+        if self.chain.path_to(&self.floor.digest).is_some() {
+            let certified = self.rounds.values().flat_map(|round| round.block_certified().collect::<Vec<_>>());
+            let missing = certified.filter(|digest| !self.chain.holds(digest) && self.chain.block(digest).is_none());
+            wants.extend(missing.chain(self.chain.missing_parents()).map(Want::Block));
+        } else if self.run_target.is_none() {
             wants.push(Want::Run(self.chain.base().header.height));
         }
-        wants.extend(self.missing_certificates());
-        let certified = self.rounds.values().flat_map(|round| round.block_certified().collect::<Vec<_>>());
-        let missing = certified.filter(|digest| !self.chain.holds(digest) && self.chain.block(digest).is_none());
-        wants.extend(missing.map(Want::Block));
-        let parents = self.chain.missing_parents().filter(|parent| *parent != final_target);
-        wants.extend(parents.map(Want::Block));
         wants.sort();
         wants.dedup();
         wants.truncate(FETCHES_MAX);
@@ -173,8 +172,9 @@ impl Core {
         for block in run.blocks.into_inner() {
             self.chain.add_orphan(block.header.id(), block);
         }
-        self.run_target = Some((end, run.finalization.clone()));
         self.attach_blocks(cx);
+        // A body whose lane tips are forged does not fit: then another peer is asked for the run.
+        self.run_target = self.chain.holds(&end).then(|| (end, run.finalization.clone()));
         if self.is_above_floor(run.finalization.vote.view) {
             self.store_finalization(cx, run.finalization);
         }

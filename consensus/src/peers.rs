@@ -10,6 +10,8 @@ const ANSWERS_MAX: u32 = 32;
 pub(crate) struct Peer {
     /// Whether messages to it can arrive.
     pub(crate) connected: bool,
+    /// Since when it is connected or not.
+    pub(crate) since: Monotonic,
     /// The view that it announced since it was connected.
     pub(crate) view: View,
     /// The floor that it announced since it was connected.
@@ -26,8 +28,8 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// A peer of which nothing is known but whether it can be reached.
-    pub(crate) fn fresh(connected: bool) -> Self {
-        Self { connected, ..Self::default() }
+    pub(crate) fn fresh(connected: bool, since: Monotonic) -> Self {
+        Self { connected, since, ..Self::default() }
     }
 
     /// Whether one more request may be answered now.
@@ -48,6 +50,13 @@ pub(crate) struct Peers(Vec<Peer>);
 impl Peers {
     pub(crate) fn new(validators: u16) -> Self {
         Self(vec![Peer::default(); usize::from(validators)])
+    }
+
+    /// Nobody was reachable before this moment.
+    pub(crate) fn begin(&mut self, now: Monotonic) {
+        for peer in &mut self.0 {
+            peer.since = peer.since.max(now);
+        }
     }
 
     pub(crate) fn get(&self, index: ValidatorIndex) -> Option<&Peer> {

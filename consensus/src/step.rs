@@ -63,6 +63,7 @@ impl Core {
         self.started = true;
         self.timers.enter(cx.monotonic());
         self.timers.tip_since = cx.monotonic();
+        self.peers.begin(cx.monotonic());
         let views: Vec<View> = self.rounds.keys().copied().collect();
         for view in views {
             self.certify(cx, view);
@@ -116,8 +117,9 @@ impl Core {
         if index == self.me() {
             return;
         }
+        let since = cx.monotonic();
         if let Some(peer) = self.peers.get_mut(index) {
-            *peer = Peer::fresh(connected);
+            *peer = Peer::fresh(connected, since);
         }
         if connected {
             self.send(cx, Recipient::One(index), Message::Status);

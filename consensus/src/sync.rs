@@ -99,13 +99,13 @@ impl Core {
     }
 
     /// My durable votes of a view that can still help: finalize votes of the tip, and the rest while nothing of the
-    /// view is certified.
+    /// view is certified. Where there is no work nobody waits for the rest, and they are repeated when there is.
     fn votes_of_view(&self, view: View, round: &Round, tip_view: View) -> Vec<SignedVote> {
         let mine = |kind| round.vote(kind, self.me()).copied();
         if view == tip_view && round.notarization.is_some() {
             return mine(VoteKind::Finalize).into_iter().collect();
         }
-        if round.is_certified() {
+        if round.is_certified() || self.timers.work_since.is_none() {
             return Vec::new();
         }
         mine(VoteKind::Notarize).into_iter().chain(mine(VoteKind::Nullify)).collect()
@@ -124,7 +124,8 @@ impl Core {
             self.timers.leader_expires(&self.config, view, floor),
             self.timers.view_expires(&self.config, view, floor),
         ];
-        let timers = timers.into_iter().flatten().filter(|_| undecided && self.halted.is_none());
+        let out = self.leader_out_at(view).filter(|_| self.rounds.get(&view).is_none_or(|it| it.offer.is_none()));
+        let timers = timers.into_iter().flatten().chain(out).filter(|_| undecided && self.halted.is_none());
         let propose = self.may_propose().map(|_| self.timers.propose_at(&self.config));
         let repeat = (!self.votes_to_repeat().is_empty()).then_some(self.timers.repeat_at);
         let pushes = self.peers.connected().filter_map(|(_, peer)| self.push_due(peer));

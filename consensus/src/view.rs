@@ -178,7 +178,7 @@ impl Core {
         if judgement == Some(Judgement::Invalid) || self.leader_gave_up(view) {
             return true;
         }
-        if judgement.is_none() && (self.leader_is_out(view) || self.cannot_lead(view)) {
+        if judgement.is_none() && (self.leader_is_out(view, now) || self.cannot_lead(view)) {
             return true;
         }
         let late = |at: Option<Monotonic>| at.is_some_and(|at| now >= at);
@@ -200,11 +200,18 @@ impl Core {
     }
 
     /// The leader cannot be reached while a quorum can (rule I3): then a live leader should be waiting when work comes.
-    fn leader_is_out(&self, view: View) -> bool {
+    fn leader_is_out(&self, view: View, now: Monotonic) -> bool {
+        self.leader_out_at(view).is_some_and(|at| now >= at)
+    }
+
+    /// From when on an unreachable leader's view is given up: at once where there is work, else after Δ, so that
+    /// connections that come and go do not cost an idle chain a view.
+    pub(crate) fn leader_out_at(&self, view: View) -> Option<Monotonic> {
         let leader = self.leader(view);
-        leader != self.me()
-            && self.peers.get(leader).is_some_and(|peer| !peer.connected)
-            && self.peers.active() >= usize::from(self.quorums().notarize())
+        let out = self.peers.get(leader).filter(|peer| leader != self.me() && !peer.connected)?;
+        let quorum = self.peers.active() >= usize::from(self.quorums().notarize());
+        let grace = if self.timers.work_since.is_some() { 0 } else { self.config.delta_quarters(4) };
+        quorum.then(|| out.since.plus(grace))
     }
 
     /// I lead, but am far behind what is final.

@@ -199,6 +199,9 @@ impl World {
     pub(crate) fn run_progress(&mut self) {
         self.phase = Phase::Progress;
         self.mend_all();
+        if self.options.batch_every_ms == 0 {
+            self.schedule(1_000, Event::Produce);
+        }
         let target = self.checker.height().get() + PROGRESS_BLOCKS;
         let reached = move |world: &Self| world.honest().all(|node| node.disk.ledger.len() as u64 >= target);
         if !self.run_until(self.time + PROGRESS_MS * 1000, reached) {
@@ -550,11 +553,17 @@ impl World {
 
     fn produce(&mut self) {
         let every = if self.phase == Phase::Faults { self.options.batch_every_ms } else { 50 };
-        if self.phase == Phase::Silence {
+        if self.phase == Phase::Silence || every == 0 {
             return;
         }
-        let n = usize::from(self.options.validators);
-        let place = self.random.below(n as u64) as usize;
+        let place = self.random.below(u64::from(self.options.validators)) as usize;
+        self.submit(place);
+        let after = self.random.between(every * 200, every * 1800);
+        self.schedule(after, Event::Produce);
+    }
+
+    /// Lets a validator produce a batch, if it is up and honest.
+    pub(crate) fn submit(&mut self, place: usize) {
         let lane = self.nodes[place].index.to_usize();
         if self.nodes[place].core.is_some() && self.checker.is_honest(self.nodes[place].index) {
             self.nodes[place].produced += 1;
@@ -564,8 +573,6 @@ impl World {
                 self.offer_batches(place, receiver, lane, seq);
             }
         }
-        let after = self.random.between(every * 200, every * 1800);
-        self.schedule(after, Event::Produce);
     }
 
     fn offer_batches(&mut self, from: usize, to: usize, lane: usize, seq: u64) {
@@ -773,11 +780,18 @@ impl World {
 
     // ---- for scenarios ----
 
-    /// Cuts everything between two places, silently unless partitions are noticed.
-    pub(crate) fn block(&mut self, a: usize, b: usize) {
-        self.blocked.insert((a, b));
-        self.blocked.insert((b, a));
-        self.notice(a, b);
+    /// Cuts everything between one validator and all others.
+    pub(crate) fn isolate(&mut self, place: usize) {
+        for other in 0..self.nodes.len() {
+            self.blocked.insert((place, other));
+            self.blocked.insert((other, place));
+            self.notice(place, other);
+        }
+    }
+
+    /// Removes every cut.
+    pub(crate) fn heal(&mut self) {
+        self.mend();
     }
 
     /// Starts a validator that is down.
@@ -785,14 +799,22 @@ impl World {
         self.start(place);
     }
 
-    /// The final block of the highest height so far.
+    /// The highest height that is final somewhere.
     pub(crate) fn height(&self) -> u64 {
         self.checker.height().get()
     }
 
-    /// Stops the production of batches.
-    pub(crate) fn stop_work(&mut self) {
-        self.phase = Phase::Silence;
+    /// Lets time pass.
+    pub(crate) fn pass_ms(&mut self, ms: u64) {
+        self.run_until(self.time + ms * 1000, |_| false);
+    }
+
+    /// Lets time pass until everybody who is up committed a height; the time that it took in microseconds, or none.
+    pub(crate) fn until_all_reach(&mut self, height: u64, within_ms: u64) -> Option<u64> {
+        let began = self.time;
+        let up = |node: &&Node| node.core.is_some();
+        let done = |world: &Self| world.honest().filter(up).all(|node| node.disk.ledger.len() as u64 >= height);
+        self.run_until(self.time + within_ms * 1000, done).then(|| self.time - began)
     }
 }
 
