@@ -132,7 +132,7 @@ impl Chain {
     }
 
     /// Puts a block whose parent stands in the tree there. False if its lane tips do not fit its header beside that
-    /// parent: then the body is a forgery and the block must be fetched anew.
+    /// parent: then the body is a forgery and the block must be fetched anew (V5).
     pub(crate) fn attach(&mut self, id: Hash, block: Block, sound: bool) -> bool {
         let Some(parent) = self.as_parent(&block.header.parent) else { return false };
         let Some(cut) = block.cut_above(parent.cut) else { return false };

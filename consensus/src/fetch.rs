@@ -65,7 +65,7 @@ impl Core {
     }
 
     /// What is missing now. While final blocks are missing only they are fetched: the blocks above come by runs too,
-    /// or will be few when the runs have caught up.
+    /// or will be few when the runs have caught up (R5).
     fn wants(&self) -> Vec<Want> {
         let mut wants = self.missing_certificates();
         if self.chain.path_to(&self.floor.digest).is_some() {

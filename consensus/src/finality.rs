@@ -93,6 +93,7 @@ impl Core {
         }
     }
 
+    /// Everything that a restart needs (D8).
     fn records(&self) -> Vec<Record> {
         let floor = self.floor_certificate().cloned().map(Certificate::Finalization).map(Record::Certificate);
         let uncommitted = self.uncommitted.values().map(|block| Record::Block(Box::new(block.clone())));

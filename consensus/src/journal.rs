@@ -6,7 +6,7 @@ use crate::output::Output;
 use crate::record::{Lsn, Record};
 use althing_types::{SignedVote, View};
 
-/// Something that may happen only once a place of the log is durable.
+/// Something that may happen only once a place of the log is durable (D7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Pending {
     /// My vote is counted and sent (D2 to D4, D9).

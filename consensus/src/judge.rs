@@ -37,7 +37,8 @@ impl Core {
         }
     }
 
-    /// Whether a block obeys every rule that is a function of its bytes and of its parent (V3, V4, V6, X1, X2).
+    /// Whether a block obeys every rule that is a function of its bytes and of its parent (V3, V4, V6, X1,
+    /// X2, E1).
     fn is_sound(&self, keys: &impl Keys, block: &Block, parent: &Parent<'_>) -> bool {
         let header = &block.header;
         let committee = self.committee();
@@ -56,7 +57,7 @@ impl Core {
             && block.body.evidence.iter().all(|evidence| evidence.verify(keys, committee).is_ok())
     }
 
-    /// Rules X1 and X2.
+    /// Whether the results that a block carries are contiguous and leave room for what it orders (X1, X2).
     fn carries_soundly(&self, block: &Block, parent: &Parent<'_>) -> bool {
         let results = &block.body.results;
         let (before, carried) = (parent.header.executed_height, block.header.executed_height);
@@ -86,7 +87,7 @@ impl Core {
         parent.header.height.next().above(carried) <= u64::from(self.config.params.k)
     }
 
-    /// Judges the first proposal of a view (V1).
+    /// Judges the first proposal of a view (V1, V4, X3).
     pub(crate) fn judge(&mut self, view: View, offer: &Offer, now: Now) -> Judgement {
         if !offer.justified {
             return Judgement::Wait;

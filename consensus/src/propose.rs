@@ -14,7 +14,7 @@ use crate::round::Offer;
 use crate::safety::Facts;
 
 impl Core {
-    /// The view and block that a proposal in `view` builds on, or the view whose certificate is missing.
+    /// The view and block that a proposal in `view` builds on, or the view whose certificate is missing (R1).
     pub(crate) fn parent_for(&self, view: View) -> Result<(View, Hash), View> {
         let mut at = view.previous();
         while at > self.floor.view {
@@ -94,7 +94,7 @@ impl Core {
         }
     }
 
-    /// Makes a block, keeps it, and votes for it; the vote is the proposal.
+    /// Makes a block, keeps it, and votes for it; the vote is the proposal (D1).
     fn compose<K: Keys>(&mut self, cx: &mut Context<'_, K>, parent_view: View, parent: Hash, lanes: Vec<LaneTip>) {
         let Some(above) = self.chain.as_parent(&parent) else { return };
         let results = self.results_to_carry(&above, lanes.is_empty());
@@ -138,6 +138,7 @@ impl Core {
         self.results.summaries(carried, to)
     }
 
+    /// The header of a block of ours; its time is above the parent's whatever the clock says (V4).
     fn header_above(
         &self,
         parent: &Parent<'_>,

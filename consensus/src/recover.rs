@@ -8,7 +8,7 @@ use crate::core::{Core, Floor};
 use crate::record::{Lsn, Record};
 use crate::round::Added;
 
-/// Why a core cannot be restarted from what it is given. Voting on would risk a second vote in a view.
+/// Why a core cannot be restarted from what it is given. Voting on would risk a second vote in a view (D10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecoverError {
     /// The ledger committed a block that became final in a later view than any that the log knows of: the log was
@@ -37,7 +37,7 @@ impl Core {
 
     /// A core that goes on from its log. `anchor` is the last block that the ledger committed, `anchor_view` the view
     /// of the Finalization that came with it (0 for genesis), `genesis` the id of the epoch's first block. After this
-    /// the ledger's results above `anchor.header.executed_height` are given as inputs, ascending.
+    /// the ledger's results above `anchor.header.executed_height` are given as inputs, ascending (D9).
     pub fn recover(
         config: Config,
         genesis: Hash,

@@ -147,7 +147,7 @@ impl Round {
     }
 
     /// Keeps a verified certificate; false if one of its kind is held already. Finalizations are not kept here: they
-    /// raise the floor.
+    /// raise the floor (C3).
     pub(crate) fn keep(&mut self, certificate: Certificate, quorums: &Quorums) -> bool {
         match certificate {
             Certificate::Notarization(certificate) if self.notarization.is_none() => {
@@ -181,7 +181,7 @@ impl Round {
         }
     }
 
-    /// The digests that may be built on at this view; a Notarization is preferred (R1).
+    /// The digests that may be built on at this view; a Notarization is preferred (R1, F2).
     pub(crate) fn block_certified(&self) -> impl Iterator<Item = Hash> {
         let notarized = self.notarization.as_ref().map(|certificate| certificate.vote.digest);
         notarized.into_iter().chain(self.recover.as_ref().map(|(digest, _)| *digest))

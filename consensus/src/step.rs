@@ -70,6 +70,7 @@ impl Core {
         }
     }
 
+    /// A message of another epoch is not for this core (E4).
     fn on_message<K: Keys>(&mut self, cx: &mut Context<'_, K>, from: ValidatorIndex, envelope: Envelope) {
         if from == self.me() || envelope.epoch != self.committee().epoch {
             return;

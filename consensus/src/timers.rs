@@ -41,12 +41,12 @@ impl Timers {
         self.work_since.map(|since| since.max(self.entered))
     }
 
-    /// When the leader timer expires; none while there is no timer work.
+    /// When the leader timer expires; none while there is no timer work (T1).
     pub(crate) fn leader_expires(&self, config: &Config, view: View, floor: View) -> Option<Monotonic> {
         self.started().map(|start| start.plus(scaled(config, LEADER_QUARTERS, view, floor)))
     }
 
-    /// When the view timer expires; none while there is no timer work.
+    /// When the view timer expires; none while there is no timer work (T2).
     pub(crate) fn view_expires(&self, config: &Config, view: View, floor: View) -> Option<Monotonic> {
         let quarters = if self.extended { VIEW_QUARTERS.saturating_add(EXTENSION_QUARTERS) } else { VIEW_QUARTERS };
         self.started().map(|start| start.plus(scaled(config, quarters, view, floor)))

@@ -53,7 +53,7 @@ impl Core {
         self.turn_died |= died;
     }
 
-    /// Whether the certificates for a parent and for every view above it up to `view` are held (rule V1).
+    /// Whether the certificates for a parent and for every view above it up to `view` are held (V3).
     pub(crate) fn justified(&self, view: View, parent_view: View, parent: &Hash) -> Justified {
         let floor = self.floor.view;
         if parent_view >= view || parent_view < floor || (parent_view == floor && *parent != self.floor.digest) {
@@ -171,6 +171,7 @@ impl Core {
         self.cast(cx, Vote::Nullify(Nullify { epoch: self.committee().epoch, view, report }));
     }
 
+    /// Whether one of the reasons to give the view up holds (R4, T1, T2).
     fn should_nullify<K: Keys>(&mut self, cx: &Context<'_, K>) -> bool {
         let (view, now) = (self.view, cx.monotonic());
         let offer = self.rounds.get(&view).and_then(|round| round.offer);
@@ -205,7 +206,7 @@ impl Core {
     }
 
     /// From when on an unreachable leader's view is given up: at once where there is work, else after Δ, so that
-    /// connections that come and go do not cost an idle chain a view.
+    /// connections that come and go do not cost an idle chain a view (I3).
     pub(crate) fn leader_out_at(&self, view: View) -> Option<Monotonic> {
         let leader = self.leader(view);
         let out = self.peers.get(leader).filter(|peer| leader != self.me() && !peer.connected)?;
@@ -214,7 +215,7 @@ impl Core {
         quorum.then(|| out.since.plus(grace))
     }
 
-    /// I lead, but am far behind what is final.
+    /// I lead, but am more than a few heights behind what is final (R1).
     fn cannot_lead(&self, view: View) -> bool {
         let (have, height) = (self.chain.base().header.height, self.chain.block(&self.floor.digest));
         let behind = match height {

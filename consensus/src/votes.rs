@@ -87,7 +87,7 @@ impl Core {
         true
     }
 
-    /// Stores a verified certificate and does what it demands: R3, R5, R6 and R0, in this order.
+    /// Stores a verified certificate and does what it demands, in this order (R3, R5, R6, R0).
     pub(crate) fn store<K: Keys>(&mut self, cx: &mut Context<'_, K>, certificate: Certificate) {
         let (view, quorums) = (certificate.view(), self.quorums());
         if view <= self.floor.view {
@@ -122,7 +122,7 @@ impl Core {
         }
     }
 
-    /// Signs a vote, makes it a fact, and holds it back until its record is durable (D9).
+    /// Signs a vote, makes it a fact, and holds it back until its record is durable (D3, D4, D9).
     pub(crate) fn cast<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: Vote) {
         self.round_mut(vote.view()).facts.record(&vote);
         let signature = cx.keys.sign(&vote.sign_hash(&self.committee().chain));
@@ -142,7 +142,7 @@ impl Core {
         }
     }
 
-    /// Counts and sends a durable vote of mine. One of a view that is final by now is of no use to anyone.
+    /// Counts and sends a durable vote of mine. One of a view that is final by now is of no use to anyone (D1, D9).
     fn release<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: SignedVote) {
         let view = vote.vote.view();
         if view <= self.floor.view {

@@ -1,4 +1,4 @@
-//! Why a log refuses.
+//! Why a log refuses to go on, each reason with what an operator can do.
 //!
 //! Every variant says what happened and where; its documentation says what the operator can do. Nothing here is
 //! retried: an error for which [`LogError::is_fatal`] holds ends the process.

@@ -159,7 +159,7 @@ impl Block {
     }
 
     /// The tips of all lanes after this block, given those after its parent; none if the body's tips do not advance
-    /// each lane that they name, are not ascending, or are not what the header commits to.
+    /// each lane that they name, are not ascending, or are not what the header commits to (V5).
     pub fn cut_above(&self, parent_cut: &[LaneTip]) -> Option<Vec<LaneTip>> {
         if !self.body.lanes.is_sorted_by(|a, b| a.lane < b.lane) {
             return None;

@@ -141,7 +141,7 @@ impl Signatures {
 }
 
 /// Refuses a certificate of another epoch, or one with another number of signatures than its quorum, before any
-/// signature is verified.
+/// signature is verified (C2).
 fn check_frame(committee: &Committee, epoch: Epoch, signers: usize, quorum: u16) -> Result<(), CertificateError> {
     if epoch != committee.epoch {
         return Err(CertificateError::Epoch { given: epoch, expected: committee.epoch });
@@ -265,7 +265,7 @@ impl Nullification {
     }
 
     /// Whether the view may be passed over or a block of it must be recovered: a pure function of the certificate.
-    /// With the fast path off the answer is always [`Verdict::Skip`].
+    /// With the fast path off the answer is always [`Verdict::Skip`] (C3).
     pub fn verdict(&self, quorums: &Quorums) -> Verdict {
         let Some(threshold) = quorums.recover(self.signature_count()) else { return Verdict::Skip };
         let enough = |group: &&ReportGroup| group.signatures.signatures.len() >= usize::from(threshold);
@@ -283,7 +283,7 @@ impl Nullification {
     }
 }
 
-/// Which votes made a block final.
+/// Which votes made a block final (F1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 #[borsh(use_discriminant = true)]
 #[repr(u8)]
@@ -346,7 +346,7 @@ impl Finalization {
     }
 }
 
-/// Any certificate. Tags are never reused.
+/// Any certificate. Tags are never reused (C1).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 #[borsh(use_discriminant = true)]
 #[repr(u8)]

@@ -9,7 +9,7 @@ use crate::scheme::Scheme;
 use crate::validators::Committee;
 use crate::vote::{SignedVote, Vote};
 
-/// Proof of misbehaviour. The first statement is smaller than the second, so that a pair has one encoding.
+/// Proof of misbehaviour. The first statement is smaller than the second, so that a pair has one encoding (R9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 #[borsh(use_discriminant = true)]
 #[repr(u8)]
@@ -79,6 +79,7 @@ fn verify_votes(
     if a.verify(scheme, committee) && b.verify(scheme, committee) { Ok(()) } else { Err(EvidenceError::Signature) }
 }
 
+/// Two heads for one place in a lane, both signed by its owner (L9).
 fn verify_batches(
     a: &(BatchHead, Signature),
     b: &(BatchHead, Signature),

@@ -15,7 +15,7 @@ pub const BATCH_BYTES_MAX: usize = 512 * 1024;
 pub const BATCH_TRANSACTIONS_MAX: usize = 5_000;
 
 /// The newest batch of a lane that a block orders. All batches above the lane's tip in the parent, up to this one,
-/// belong to the block. 44 bytes.
+/// belong to the block. 44 bytes (L7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 pub struct LaneTip {
     /// The lane: the index of the validator that owns it.
@@ -32,7 +32,7 @@ pub fn lanes_root(cut: &[LaneTip]) -> Hash {
     Hash::of(Tag::LanesRoot, cut)
 }
 
-/// Transactions that a validator took in, linked to the batch before in its lane.
+/// Transactions that a validator took in, linked to the batch before in its lane (L1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 pub struct Batch {
     /// Hash of the genesis document.
