@@ -1,0 +1,145 @@
+//! The command line: arguments in, data on standard output, everything else on standard error, and an exit code.
+//!
+//! Data is what the command was asked for, as a text or as JSON. Progress, warnings and errors never mix with it.
+//! Secrets are not taken from arguments, because other users can read those.
+
+mod exit;
+mod failure;
+mod genesis;
+mod key;
+mod output;
+mod password;
+mod program;
+
+pub use exit::Exit;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use failure::Failure;
+use output::{Format, Output};
+
+/// A permissioned blockchain node: genesis documents and keys.
+#[derive(Debug, Parser)]
+#[command(name = "althing", version, propagate_version = false, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "Examples:
+  althing genesis new --dev --validators 4 --dir devnet
+  althing key new alice
+  althing genesis validate genesis.json --output json
+
+Exit codes: 0 done, 1 it differs or failed, 2 wrong usage, 6 not found, 7 key or password,
+10 a signature did not verify, 78 invalid genesis. docs/cli.md has all of them.")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// How data and errors are written
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    output: Format,
+    /// Where keys and other files of the user are [default: ~/.althing]
+    #[arg(long, global = true, env = "ALTHING_HOME", hide_env_values = true, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Write no notes to standard error, only errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make, check, compare and approve genesis documents
+    #[command(subcommand)]
+    Genesis(genesis::Command),
+    /// Make, show and move keys
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Write a completion script for a shell to standard output
+    #[command(after_help = "Example:
+  althing completions bash > ~/.local/share/bash-completion/completions/althing")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the version
+    Version,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    match Cli::try_parse_from(&arguments) {
+        Ok(cli) => run(cli).into(),
+        Err(error) => refuse_usage(&error, &arguments).into(),
+    }
+}
+
+fn run(cli: Cli) -> Exit {
+    let output = Output::new(cli.global.output, cli.global.quiet);
+    let home = cli.global.home;
+    let result = match cli.command {
+        Command::Genesis(command) => genesis::run(command, home, &output),
+        Command::Key(command) => key::run(command, home, &output),
+        Command::Completions { shell } => program::completions(shell, &output),
+        Command::Version => program::version(&output),
+    };
+    result.unwrap_or_else(|failure| {
+        output.failure(&failure);
+        failure.exit()
+    })
+}
+
+/// Reports arguments that make no command. Help and version come this way as well, and are data.
+fn refuse_usage(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    use clap::error::ErrorKind;
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // A reader that went away is no failure.
+        let _ignored = error.print();
+        return Exit::Done;
+    }
+    let texts = || arguments.iter().filter_map(|argument| argument.to_str());
+    let is_json = texts().any(|text| text == "--output=json")
+        || texts().zip(texts().skip(1)).any(|pair| pair == ("--output", "json"));
+    if is_json {
+        let rendered = error.render().to_string();
+        let message = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let failure = Failure::new(Exit::Usage, "USAGE", message).hint("see `althing --help`");
+        Output::new(Format::Json, false).failure(&failure);
+    } else {
+        let _ignored = error.print();
+    }
+    Exit::Usage
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_argument_has_a_help_text() {
+        fn check(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        let mut command = Cli::command();
+        command.build();
+        check(&command);
+    }
+}
