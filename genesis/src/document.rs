@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use crate::error::{Fault, GenesisError};
 
 /// Bytes of a document that are read at most.
-pub const DOCUMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const DOCUMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The form of document that this version reads and writes.
 pub const SCHEMA: u32 = 1;

@@ -13,8 +13,8 @@ use crate::p2p::P2pAddress;
 use crate::text::{check_name, excerpt, parse_hex, parse_time};
 use crate::{chain, holdings, participants};
 
-/// Accounts in a document at most; the limit on its bytes allows about as many.
-pub const ACCOUNTS_MAX: usize = 32_768;
+/// Accounts in a document at most: enough for a benchmark of a hundred thousand; a document of that many is 30 MB.
+pub const ACCOUNTS_MAX: usize = 262_144;
 /// Assets in a document at most. More can be issued on the chain.
 pub const ASSETS_MAX: usize = 256;
 /// Observers in a document at most. More can be admitted on the chain.
