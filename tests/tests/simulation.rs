@@ -10,6 +10,7 @@
 
 mod checker;
 mod keys;
+mod liar;
 mod node;
 mod options;
 mod random;
@@ -50,14 +51,14 @@ fn run_all(seeds: impl IntoIterator<Item = u64>, options: impl Fn(u64) -> Option
     done
 }
 
+/// Fails with what every failed run has to say.
 fn report(outcomes: &[(u64, Outcome)]) {
-    for (seed, outcome) in outcomes {
-        if let Some(failure) = &outcome.failure {
-            println!("seed {seed} failed: {failure}\n  {:?}\n  replay: ALTHING_SEED={seed}", Options::drawn(*seed));
-        }
-    }
-    let failed: Vec<u64> = outcomes.iter().filter(|(_, outcome)| outcome.failure.is_some()).map(|it| it.0).collect();
-    assert!(failed.is_empty(), "{} of {} seeds failed: {failed:?}", failed.len(), outcomes.len());
+    let told = outcomes.iter().filter_map(|(seed, outcome)| {
+        let failure = outcome.failure.as_ref()?;
+        Some(format!("seed {seed}: {failure}\n  {:?}\n  replay: ALTHING_SEED={seed}\n", Options::drawn(*seed)))
+    });
+    let told: Vec<String> = told.collect();
+    assert!(told.is_empty(), "{} of {} seeds failed\n{}", told.len(), outcomes.len(), told.concat());
 }
 
 #[test]

@@ -90,6 +90,10 @@ impl Checker {
     /// A vote leaves a node: it must be durable there, with its block and that block's batches, and must not
     /// contradict anything that this validator ever sent.
     pub(crate) fn sends(&mut self, place: usize, node: &Node, vote: &SignedVote) {
+        if !self.is_honest(node.index) {
+            self.cast.insert(*vote);
+            return;
+        }
         let durable = self.durable_votes.contains(&(place, *vote));
         self.require(durable, || format!("node {place} sent a vote that is not durable: {vote:?}"));
         if let Vote::Notarize(notarize) = vote.vote {
@@ -97,9 +101,7 @@ impl Checker {
             self.require(kept, || format!("node {place} notarized a block that is not durable: {vote:?}"));
         }
         self.require(vote.signer == node.index, || format!("node {place} sent the vote of another: {vote:?}"));
-        if self.is_honest(node.index) {
-            self.sends_consistently(vote);
-        }
+        self.sends_consistently(vote);
     }
 
     fn sends_consistently(&mut self, vote: &SignedVote) {

@@ -11,6 +11,8 @@ pub(crate) struct Options {
     pub(crate) validators: u16,
     /// Validators of which two instances run with one key.
     pub(crate) twins: u16,
+    /// Whether the validators with two instances also lie.
+    pub(crate) lies: bool,
     /// How long faults last.
     pub(crate) faults_ms: u64,
     /// Chance that a message is lost.
@@ -62,6 +64,7 @@ impl Options {
             seed,
             validators,
             twins: if random.chance(350) { random.between(0, u64::from(faulty)) as u16 } else { 0 },
+            lies: random.chance(500),
             faults_ms: random.between(2_000, 12_000),
             loss: *random.pick(&[0, 0, 10, 50, 150, 300]),
             duplication: *random.pick(&[0, 0, 50, 200]),
@@ -90,6 +93,7 @@ impl Options {
             seed,
             validators,
             twins: 0,
+            lies: false,
             faults_ms: 1_000,
             loss: 0,
             duplication: 0,

@@ -11,6 +11,7 @@ use althing_types::{
 
 use super::checker::Checker;
 use super::keys::SimulatedKeys;
+use super::liar;
 use super::node::Node;
 use super::options::Options;
 use super::random::Random;
@@ -470,22 +471,25 @@ impl World {
 
     fn send(&mut self, place: usize, to: Recipient, envelope: Envelope) {
         self.note_activity(place);
-        let vote = match &envelope.message {
-            Message::Vote(vote) => Some(*vote),
-            Message::Proposal(proposal) => Some(proposal.vote),
-            _ => None,
-        };
-        if let Some(vote) = vote {
-            self.checker.sends(place, &self.nodes[place], &vote);
-        }
         let from = self.nodes[place].index;
+        let lies = self.options.lies && !self.checker.is_honest(from);
         for receiver in 0..self.nodes.len() {
             let index = self.nodes[receiver].index;
             let addressed = match to {
                 Recipient::All => index != from,
                 Recipient::One(one) => index == one && index != from,
             };
-            if addressed {
+            if !addressed {
+                continue;
+            }
+            let said = match lies {
+                true => liar::distort(&mut self.random, &self.nodes[place], &self.config.committee, &envelope),
+                false => vec![envelope.clone()],
+            };
+            for envelope in said {
+                if let Some(vote) = liar::own_vote(&envelope) {
+                    self.checker.sends(place, &self.nodes[place], &vote);
+                }
                 self.transmit(place, receiver, &envelope);
             }
         }

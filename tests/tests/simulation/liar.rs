@@ -1,0 +1,111 @@
+//! Liars: Byzantine validators that run a core like everybody and say something else than it does.
+//!
+//! A liar's messages are distorted on their way out and signed anew with its key. It cannot forge what others signed,
+//! and it keeps the form of messages: what is not well formed is tested where it is decoded.
+
+use althing_consensus::{Envelope, Keys, Message, Proposal};
+use althing_types::{
+    Block, Body, Certificate, Committee, Finalize, Hash, Header, List, Notarize, Nullify, SignedVote, TimeMs,
+    ValidatorIndex, View, Vote, lanes_root,
+};
+
+use super::node::Node;
+use super::random::Random;
+
+/// What a liar says instead of this, or beside it. The receiver gets every envelope returned.
+pub(crate) fn distort(random: &mut Random, node: &Node, committee: &Committee, said: &Envelope) -> Vec<Envelope> {
+    let with = |message| Envelope { message, ..said.clone() };
+    match (&said.message, random.below(8)) {
+        (Message::Proposal(proposal), 0 | 1) => {
+            elsewhere(node, committee, proposal).map(|it| with(Message::Proposal(Box::new(it)))).into_iter().collect()
+        }
+        (Message::Proposal(proposal), 2) => {
+            let other = with(Message::Proposal(Box::new(later(node, committee, proposal))));
+            if random.chance(500) { vec![other] } else { vec![said.clone(), other] }
+        }
+        (Message::Proposal(proposal), 3) => {
+            let justification = List::empty();
+            vec![with(Message::Proposal(Box::new(Proposal { justification, ..(**proposal).clone() })))]
+        }
+        (Message::Vote(vote), 0 | 1) => {
+            let contradiction = sign(node, committee, contradict(random, &vote.vote));
+            let other = with(Message::Vote(contradiction));
+            if random.chance(500) { vec![other] } else { vec![said.clone(), other] }
+        }
+        (Message::Certificates(certificates), 0) => {
+            let kept = certificates.iter().filter(|_| random.chance(500)).cloned().collect();
+            vec![with(Message::Certificates(List::truncated(kept)))]
+        }
+        (_, 4) => Vec::new(),
+        (_, 5) => vec![Envelope { view: View::new(random.next()), floor: View::new(random.next()), ..said.clone() }],
+        _ => vec![said.clone()],
+    }
+}
+
+/// The votes that a message carries in its sender's name.
+pub(crate) fn own_vote(envelope: &Envelope) -> Option<SignedVote> {
+    match &envelope.message {
+        Message::Vote(vote) => Some(*vote),
+        Message::Proposal(proposal) => Some(proposal.vote),
+        _ => None,
+    }
+}
+
+fn sign(node: &Node, committee: &Committee, vote: Vote) -> SignedVote {
+    let signature = node.keys.sign(&vote.sign_hash(&committee.chain));
+    SignedVote { vote, signer: node.index, signature }
+}
+
+/// A vote that an honest validator does not cast beside this one.
+fn contradict(random: &mut Random, vote: &Vote) -> Vote {
+    let (epoch, view) = (vote.epoch(), vote.view());
+    match (*vote, random.below(3)) {
+        (Vote::Notarize(it), 0) => Vote::Notarize(Notarize { parent_view: it.parent_view.previous(), ..it }),
+        (Vote::Notarize(it), 1) => Vote::Finalize(Finalize { epoch, view, digest: it.digest }),
+        (Vote::Finalize(it), 0) => Vote::Nullify(Nullify { epoch, view, report: Some(it.digest) }),
+        (Vote::Nullify(_), 0) => Vote::Nullify(Nullify { epoch, view, report: Some(Hash::new([0xee; 32])) }),
+        (Vote::Nullify(Nullify { report: Some(digest), .. }), 1) => Vote::Finalize(Finalize { epoch, view, digest }),
+        _ => Vote::Nullify(Nullify { epoch, view, report: None }),
+    }
+}
+
+/// A proposal in the same view on the last block that the liar knows to be final, passing over what came after it.
+fn elsewhere(node: &Node, committee: &Committee, proposal: &Proposal) -> Option<Proposal> {
+    let Vote::Notarize(vote) = proposal.vote.vote else { return None };
+    let last = node.disk.ledger.last().filter(|last| last.block.header.id() != proposal.block.header.parent)?;
+    let below = &last.block.header;
+    let body = Body::default();
+    let header = Header {
+        height: below.height.next(),
+        time: below.time.next().max(proposal.block.header.time),
+        parent: below.id(),
+        lanes_root: below.lanes_root,
+        executed_height: below.executed_height,
+        results_root: body.results_root(),
+        evidence_root: body.evidence_root(),
+        ..proposal.block.header.clone()
+    };
+    let certified = last.finalization.vote.digest == below.id();
+    let parent_view = if certified { last.finalization.vote.view } else { vote.parent_view.previous() };
+    let vote = Notarize { parent_view, digest: header.id(), ..vote };
+    let justification = List::truncated(vec![Certificate::Finalization(last.finalization.clone())]);
+    let vote = sign(node, committee, Vote::Notarize(vote));
+    Some(Proposal { vote, block: Block { header, body }, justification })
+}
+
+/// The same proposal with another block: one millisecond later, or with a field that is wrong.
+fn later(node: &Node, committee: &Committee, proposal: &Proposal) -> Proposal {
+    let Vote::Notarize(vote) = proposal.vote.vote else { return proposal.clone() };
+    let mut header = proposal.block.header.clone();
+    match header.time.get() % 6 {
+        0 => header.height = header.height.next(),
+        1 => header.time = TimeMs::new(0),
+        2 => header.proposer = ValidatorIndex::new(header.proposer.get() + 1),
+        3 => header.executed_height = header.executed_height.next(),
+        4 => header.lanes_root = lanes_root(&[]),
+        _ => header.time = header.time.next(),
+    }
+    let vote = sign(node, committee, Vote::Notarize(Notarize { digest: header.id(), ..vote }));
+    let block = Block { header, body: proposal.block.body.clone() };
+    Proposal { vote, block, justification: proposal.justification.clone() }
+}
