@@ -5,7 +5,7 @@
 //! view's leader proposed first or that a certificate names get here, so the tree is bounded by the views that are
 //! open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use althing_types::{Block, Hash, Header, Height, LaneTip};
 
@@ -54,6 +54,8 @@ pub(crate) struct Chain {
     base_id: Hash,
     entries: BTreeMap<Hash, Entry>,
     orphans: BTreeMap<Hash, Block>,
+    /// Blocks that the log held at the start and that are no part of the tree yet.
+    logged: BTreeSet<Hash>,
 }
 
 /// What a new block builds on.
@@ -66,7 +68,7 @@ pub(crate) struct Parent<'a> {
 impl Chain {
     pub(crate) fn new(base: Anchor) -> Self {
         let base_id = base.header.id();
-        Self { base, base_id, entries: BTreeMap::new(), orphans: BTreeMap::new() }
+        Self { base, base_id, entries: BTreeMap::new(), orphans: BTreeMap::new(), logged: BTreeSet::new() }
     }
 
     /// The last block that the application has.
@@ -114,7 +116,8 @@ impl Chain {
     /// highest block gives way: the lowest are the next that the tree can take.
     pub(crate) fn add_orphan(&mut self, id: Hash, block: Block) {
         let height = block.header.height;
-        if height <= self.base.header.height || self.holds(&id) {
+        let above = height > self.base.header.height || block.header.parent == self.base_id;
+        if !above || self.holds(&id) {
             return;
         }
         if self.orphans.len() >= ORPHANS_MAX && !self.orphans.contains_key(&id) {
@@ -123,6 +126,25 @@ impl Chain {
             self.orphans.remove(&highest);
         }
         self.orphans.insert(id, block);
+    }
+
+    /// Takes a block of the log back in: it is durable already, and stays in the log (D8).
+    pub(crate) fn replay(&mut self, block: Block) {
+        let id = block.header.id();
+        self.logged.insert(id);
+        self.add_orphan(id, block);
+    }
+
+    /// Forgets every orphan that is none of these blocks and that none of them stands on.
+    pub(crate) fn keep_orphans(&mut self, named: impl IntoIterator<Item = Hash>) {
+        let mut kept = BTreeMap::new();
+        for mut at in named {
+            while let Some((id, block)) = self.orphans.remove_entry(&at) {
+                at = block.header.parent;
+                kept.insert(id, block);
+            }
+        }
+        self.orphans = kept;
     }
 
     /// Removes and returns an orphan whose parent stands in the tree.
@@ -136,14 +158,18 @@ impl Chain {
     pub(crate) fn attach(&mut self, id: Hash, block: Block, sound: bool) -> bool {
         let Some(parent) = self.as_parent(&block.header.parent) else { return false };
         let Some(cut) = block.cut_above(parent.cut) else { return false };
-        self.entries.insert(id, Entry { block, cut, sound, data: Data::Missing, lsn: None });
+        let lsn = self.logged.remove(&id).then_some(Lsn::ZERO);
+        self.entries.insert(id, Entry { block, cut, sound, data: Data::Missing, lsn });
         true
     }
 
-    /// The first parent that an orphan waits for and that is no orphan itself.
-    pub(crate) fn missing_parents(&self) -> impl Iterator<Item = Hash> {
-        let parents = self.orphans.values().map(|block| block.header.parent);
-        parents.filter(|parent| !self.orphans.contains_key(parent) && !self.holds(parent))
+    /// The block at or below this one that is not here, if that keeps it from standing in the tree.
+    pub(crate) fn missing_below(&self, id: &Hash) -> Option<Hash> {
+        let mut at = *id;
+        while let Some(block) = self.orphans.get(&at) {
+            at = block.header.parent;
+        }
+        (!self.holds(&at)).then_some(at)
     }
 
     /// The ids from above the base up to this block, or none if the block does not stand above the base.

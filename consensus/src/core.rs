@@ -7,7 +7,7 @@ use althing_types::{
 };
 
 use crate::chain::{Anchor, Chain};
-use crate::config::{Config, Now};
+use crate::config::{Config, Now, VIEWS_AHEAD_MAX};
 use crate::fetch::{Fetch, Want};
 use crate::input::Work;
 use crate::journal::Journal;
@@ -18,6 +18,7 @@ use crate::record::Lsn;
 use crate::results::Results;
 use crate::round::Round;
 use crate::timers::Timers;
+use crate::view::VOTES_KEPT;
 
 /// What every step works with.
 pub(crate) struct Context<'a, K> {
@@ -201,9 +202,10 @@ impl Core {
         certified.unwrap_or((self.floor.view, self.floor.digest))
     }
 
-    /// Whether a message about this view is worth keeping: above the floor and not too far ahead.
+    /// Whether a message about this view is worth keeping: above the floor, not too far ahead and not long past.
     pub(crate) fn is_open(&self, view: View) -> bool {
-        view > self.floor.view && view <= self.view.plus(crate::config::VIEWS_AHEAD_MAX)
+        let near = view <= self.view.plus(VIEWS_AHEAD_MAX) && view.plus(VOTES_KEPT) >= self.view;
+        view > self.floor.view && near
     }
 
     pub(crate) fn send<K>(&self, cx: &mut Context<'_, K>, to: Recipient, message: Message) {

@@ -3,18 +3,21 @@
 //! What is wanted follows from the state anew after each step; only when and whom to ask next is remembered. One
 //! peer is asked at a time, and another one when no answer came.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use althing_types::{Block, Certificate, Hash, Height, Monotonic, ValidatorIndex, View};
 
 use crate::config::Keys;
 use crate::core::{Context, Core};
-use crate::message::{Message, Run, fitting};
+use crate::message::{Message, RUN_BLOCKS_MAX, Run, fitting};
 use crate::output::{Alarm, Output, Recipient};
+use crate::round::Round;
 use crate::view::Justified;
 
 /// Things fetched at the same time at most.
 const FETCHES_MAX: usize = 64;
+/// Ranges of certificates fetched at the same time at most, so that they leave room for blocks.
+const RANGES_MAX: usize = 8;
 
 /// Something missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,9 +30,10 @@ pub(crate) enum Want {
     Run(Height),
 }
 
-/// When to ask again.
+/// Whom to ask, and when again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Fetch {
+    turn: u16,
     pub(crate) ask_at: Monotonic,
 }
 
@@ -41,12 +45,14 @@ impl Core {
         let again = self.config.delta_quarters(2);
         let mut fetches = BTreeMap::new();
         for want in wants {
-            let mut fetch = known.get(&want).copied().unwrap_or_default();
-            if cx.monotonic() >= fetch.ask_at
-                && let Some(peer) = self.peer_to_ask()
-            {
+            let mut fetch = known.get(&want).copied().unwrap_or_else(|| {
                 self.asked = self.asked.wrapping_add(1);
-                fetch = Fetch { ask_at: cx.monotonic().plus(again) };
+                Fetch { turn: self.asked, ..Fetch::default() }
+            });
+            if cx.monotonic() >= fetch.ask_at
+                && let Some(peer) = self.peer_to_ask(fetch.turn)
+            {
+                fetch = Fetch { turn: fetch.turn.wrapping_add(1), ask_at: cx.monotonic().plus(again) };
                 self.send(cx, Recipient::One(peer), want.request());
             }
             fetches.insert(want, fetch);
@@ -54,13 +60,13 @@ impl Core {
         self.fetches = fetches;
     }
 
-    /// The next reachable validator after this one, another with each question, so that no peer alone bears the load
-    /// and none that is silent is asked twice in a row.
-    fn peer_to_ask(&self) -> Option<ValidatorIndex> {
+    /// The reachable validator whose turn it is. What is missing begins with another peer each time, so that none
+    /// alone bears the load, and goes on to the next, so that none that is silent is asked twice in a row.
+    fn peer_to_ask(&self, turn: u16) -> Option<ValidatorIndex> {
         let mut others: Vec<ValidatorIndex> = self.peers.connected().map(|(index, _)| index).collect();
         let mine = others.iter().filter(|index| **index < self.me()).count();
         others.rotate_left(mine);
-        let place = usize::from(self.asked).checked_rem(others.len())?;
+        let place = usize::from(turn).checked_rem(others.len())?;
         others.get(place).copied()
     }
 
@@ -69,36 +75,35 @@ impl Core {
     fn wants(&self) -> Vec<Want> {
         let mut wants = self.missing_certificates();
         if self.chain.path_to(&self.floor.digest).is_some() {
-            let certified = self.rounds.values().flat_map(|round| round.block_certified().collect::<Vec<_>>());
-            let missing = certified.filter(|digest| !self.chain.holds(digest) && self.chain.block(digest).is_none());
-            wants.extend(missing.chain(self.chain.missing_parents()).map(Want::Block));
-        } else if self.run_target.is_none() {
+            let certified = self.rounds.values().rev().flat_map(Round::block_certified);
+            wants.extend(certified.filter_map(|digest| self.chain.missing_below(&digest)).map(Want::Block));
+        } else if self.run_target.is_none() && self.uncommitted.len() < RUN_BLOCKS_MAX {
             wants.push(Want::Run(self.chain.base().header.height));
         }
-        wants.sort();
-        wants.dedup();
+        let mut seen = BTreeSet::new();
+        wants.retain(|want| seen.insert(*want));
         wants.truncate(FETCHES_MAX);
         wants
     }
 
-    /// Ranges of views whose certificates a proposal or my own turn needs.
+    /// Ranges of views whose certificates my own turn needs, or a proposal of a view that is not ahead of mine and
+    /// not decided. Each ends at the highest view that lacks one, because an answer begins there.
     fn missing_certificates(&self) -> Vec<Want> {
-        let mut missing: Vec<Want> = Vec::new();
-        for (view, round) in &self.rounds {
-            let Some(offer) = round.offer.filter(|offer| !offer.justified) else { continue };
-            let Some(block) = self.chain.block(&offer.vote.digest) else { continue };
-            let justified = self.justified(*view, offer.vote.parent_view, &block.header.parent);
-            if let Justified::Missing(from) = justified {
-                missing.push(Want::Certificates { from, to: view.previous() });
+        let own = (self.leader(self.view) == self.me()).then(|| self.parent_for(self.view).err()).flatten();
+        let undecided = self.rounds.range(..=self.view).rev().filter(|(_, round)| !round.is_certified());
+        let offered = undecided.filter_map(|(view, round)| {
+            let offer = round.offer.filter(|offer| !offer.justified)?;
+            let parent = self.chain.block(&offer.vote.digest)?.header.parent;
+            match self.justified(*view, offer.vote.parent_view, &parent) {
+                Justified::Missing(at) => Some(at),
+                Justified::Yes | Justified::Never => None,
             }
-        }
-        if self.leader(self.view) == self.me()
-            && let Err(at) = self.parent_for(self.view)
-        {
+        });
+        let range = |at: View| {
             let from = View::new(at.get().saturating_sub(CERTIFICATES_SPAN)).max(self.floor.view.next());
-            missing.push(Want::Certificates { from, to: at });
-        }
-        missing
+            Want::Certificates { from, to: at }
+        };
+        own.into_iter().chain(offered).take(RANGES_MAX).map(range).collect()
     }
 
     /// A block that was asked for. It is kept only if a certificate or a waiting child names it.
@@ -111,9 +116,11 @@ impl Core {
     }
 
     pub(crate) fn on_get_block<K: Keys>(&mut self, cx: &mut Context<'_, K>, from: ValidatorIndex, digest: Hash) {
-        let committed = self.uncommitted.values().find(|block| block.header.id() == digest);
-        let block = self.chain.block(&digest).or(committed).cloned();
-        if let Some(block) = block.filter(|_| self.may_answer(cx, from)) {
+        if !self.may_answer(cx, from) {
+            return;
+        }
+        let committed = || self.uncommitted.values().find(|block| block.header.id() == digest);
+        if let Some(block) = self.chain.block(&digest).or_else(committed).cloned() {
             self.send(cx, Recipient::One(from), Message::Block(Box::new(block)));
         }
     }
@@ -126,11 +133,14 @@ impl Core {
         first: View,
         last: View,
     ) {
+        if !self.may_answer(cx, from) {
+            return;
+        }
         let floor = self.floor_certificate().filter(|_| first <= self.floor.view).cloned();
         let range = self.rounds.range(first..=last.max(first));
         let held = range.rev().flat_map(|(_, round)| round.certificates());
         let certificates = fitting(floor.map(Certificate::Finalization).into_iter().chain(held));
-        if !certificates.is_empty() && self.may_answer(cx, from) {
+        if !certificates.is_empty() {
             self.send(cx, Recipient::One(from), Message::Certificates(certificates));
         }
     }
@@ -159,22 +169,26 @@ impl Core {
         if run.finalization.verify(cx.keys, self.committee()).is_err() {
             return self.misbehaved(cx, from, "a run of blocks that is not final");
         }
-        self.take_run(cx, run, end);
+        self.take_run(cx, from, run, end);
     }
 
-    fn take_run<K: Keys>(&mut self, cx: &mut Context<'_, K>, run: Run, end: Hash) {
+    fn take_run<K: Keys>(&mut self, cx: &mut Context<'_, K>, from: ValidatorIndex, run: Run, end: Hash) {
         let ours = self.chain.base_id();
         let below = run.blocks.first().map(|block| block.header.parent);
         if below != Some(ours) {
             let theirs = run.finalization.vote.digest;
             return self.halt(cx, Alarm::Fork { ours, theirs });
         }
+        self.forget_orphans();
         for block in run.blocks.into_inner() {
             self.chain.add_orphan(block.header.id(), block);
+            self.attach_blocks(cx);
         }
-        self.attach_blocks(cx);
-        // A body whose lane tips are forged does not fit: then another peer is asked for the run.
-        self.run_target = self.chain.holds(&end).then(|| (end, run.finalization.clone()));
+        if !self.chain.holds(&end) {
+            // A body whose lane tips are forged does not fit: then another peer is asked for the run.
+            return self.misbehaved(cx, from, "a run of blocks with forged lanes");
+        }
+        self.run_target = Some((end, run.finalization.clone()));
         if self.is_above_floor(run.finalization.vote.view) {
             self.store_finalization(cx, run.finalization);
         }

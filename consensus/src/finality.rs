@@ -17,6 +17,7 @@ impl Core {
         let tip_view = self.tip().0;
         self.floor = Floor { view, digest, finalization: Some(finalization), lsn };
         self.rounds = self.rounds.split_off(&view.next());
+        self.forget_orphans();
         self.fetches.retain(|want, _| !matches!(want, Want::Certificates { to, .. } if *to <= view));
         if tip_view <= view {
             self.timers.tip_since = cx.monotonic();

@@ -43,6 +43,9 @@ mod timers;
 mod view;
 mod votes;
 
+#[cfg(test)]
+mod tests;
+
 pub use chain::Anchor;
 pub use config::{Config, Keys, Now, VIEWS_AHEAD_MAX};
 pub use core::{Core, Snapshot};

@@ -72,7 +72,7 @@ impl Core {
         match record {
             Record::Certificate(certificate) => self.replay_certificate(certificate),
             Record::Vote(vote) => self.replay_vote(vote)?,
-            Record::Block(block) => self.chain.add_orphan(block.header.id(), *block),
+            Record::Block(block) => self.chain.replay(*block),
         }
         Ok(())
     }

@@ -29,12 +29,6 @@ pub(crate) enum Added {
     Conflict(Box<Evidence>),
 }
 
-impl Added {
-    fn of(evidence: Option<Evidence>, otherwise: Self) -> Self {
-        evidence.map_or(otherwise, |evidence| Self::Conflict(Box::new(evidence)))
-    }
-}
-
 /// One view above the floor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Round {
@@ -46,6 +40,8 @@ pub(crate) struct Round {
     pub(crate) own: Vec<SignedVote>,
     /// One vote per signer and kind.
     votes: BTreeMap<(VoteKind, ValidatorIndex), SignedVote>,
+    /// Validators whose first contradiction was told; the others would tell nothing new.
+    accused: BTreeSet<ValidatorIndex>,
     /// The view's Notarization.
     pub(crate) notarization: Option<Notarization>,
     /// A Nullification that lets the view be passed over.
@@ -74,7 +70,7 @@ impl Round {
         let key = (vote.vote.kind(), vote.signer);
         match self.votes.get(&key) {
             Some(known) if known.vote == vote.vote => return Added::Known,
-            Some(known) => return Added::of(Evidence::of_votes(*known, vote), Added::Known),
+            Some(known) => return self.accuse(Evidence::of_votes(*known, vote), Added::Known),
             None => {}
         }
         let others = [VoteKind::Notarize, VoteKind::Nullify, VoteKind::Finalize];
@@ -83,7 +79,17 @@ impl Round {
             .filter_map(|kind| self.votes.get(&(*kind, vote.signer)))
             .find_map(|known| Evidence::of_votes(*known, vote));
         self.votes.insert(key, vote);
-        Added::of(conflict, Added::New)
+        self.accuse(conflict, Added::New)
+    }
+
+    /// Whether a contradiction of this validator in this view was told.
+    pub(crate) fn accuses(&self, signer: ValidatorIndex) -> bool {
+        self.accused.contains(&signer)
+    }
+
+    fn accuse(&mut self, evidence: Option<Evidence>, otherwise: Added) -> Added {
+        let news = evidence.filter(|evidence| self.accused.insert(evidence.culprit()));
+        news.map_or(otherwise, |evidence| Added::Conflict(Box::new(evidence)))
     }
 
     /// Forgets the votes of a view whose outcome is certified and long past; facts and certificates stay.

@@ -1,6 +1,6 @@
 //! The one table of inputs, and the order in which the rules are tried after each.
 
-use althing_types::{Summary, ValidatorIndex, View};
+use althing_types::{Finalize, Notarize, Summary, ValidatorIndex, View};
 
 use crate::chain::Data;
 use crate::config::{Keys, Now};
@@ -58,7 +58,8 @@ impl Core {
         self.wake = self.next_wake(cx.monotonic());
     }
 
-    /// The first step after a start. Votes that the log held may suffice for a certificate that it did not.
+    /// The first step after a start. Votes that the log held may suffice for a certificate that it did not, and it may
+    /// hold a Notarization without the Finalize that follows from it (R3).
     fn start<K: Keys>(&mut self, cx: &mut Context<'_, K>) {
         self.started = true;
         self.timers.enter(cx.monotonic());
@@ -67,6 +68,11 @@ impl Core {
         let views: Vec<View> = self.rounds.keys().copied().collect();
         for view in views {
             self.certify(cx, view);
+        }
+        let notarizations = self.rounds.values().filter_map(|round| round.notarization.as_ref());
+        let notarized: Vec<Notarize> = notarizations.map(|notarization| notarization.vote).collect();
+        for Notarize { epoch, view, digest, .. } in notarized {
+            self.finalize(cx, Finalize { epoch, view, digest });
         }
     }
 

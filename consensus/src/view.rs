@@ -9,10 +9,10 @@ use crate::input::LaneSeq;
 use crate::journal::Pending;
 use crate::judge::Judgement;
 use crate::output::Output;
-use crate::round::Offer;
+use crate::round::{Offer, Round};
 
 /// How many views behind the current one votes are kept; facts and certificates are kept down to the floor.
-const VOTES_KEPT: u64 = 64;
+pub(crate) const VOTES_KEPT: u64 = 64;
 /// A leader this many heights behind its floor gives its view up at once (rule R1).
 const SYNCING_HEIGHTS: u64 = 16;
 
@@ -21,7 +21,7 @@ const SYNCING_HEIGHTS: u64 = 16;
 pub(crate) enum Justified {
     /// They are.
     Yes,
-    /// A certificate of this view is missing.
+    /// The certificate of the parent's view is missing, or this is the highest view without a skip.
     Missing(View),
     /// They cannot be: the parent stands below the floor or beside it.
     Never,
@@ -39,9 +39,21 @@ impl Core {
             for (_, round) in self.rounds.range_mut(..View::new(view.get().saturating_sub(VOTES_KEPT))) {
                 round.forget_votes();
             }
+            self.forget_orphans();
         }
         let announced = Pending::Announce { view: self.view, floor: self.floor.view };
         self.journal.after_all(announced);
+    }
+
+    /// Forgets blocks without a parent here, unless a recent proposal, a certificate or a vote of mine names them or a
+    /// block above them. A faulty leader could else fill their table for good.
+    pub(crate) fn forget_orphans(&mut self) {
+        let recent = self.rounds.range(View::new(self.view.get().saturating_sub(VOTES_KEPT))..);
+        let offered = recent.filter_map(|(_, round)| round.offer.map(|offer| offer.vote.digest));
+        let certified = self.rounds.values().flat_map(Round::block_certified);
+        let mine = self.rounds.values().filter_map(|round| round.facts.report());
+        let run = self.run_target.as_ref().map(|(end, _)| *end);
+        self.chain.keep_orphans(offered.chain(certified).chain(mine).chain(run).chain([self.floor.digest]));
     }
 
     /// Remembers when a view that I led and proposed in was given up: my next block carries no results (X5).
@@ -64,12 +76,12 @@ impl Core {
         if !parent_certified {
             return Justified::Missing(parent_view);
         }
-        let mut between = parent_view.next();
-        while between < view {
+        let mut between = view.previous();
+        while between > parent_view {
             if self.rounds.get(&between).is_none_or(|round| round.skip.is_none()) {
                 return Justified::Missing(between);
             }
-            between = between.next();
+            between = between.previous();
         }
         Justified::Yes
     }

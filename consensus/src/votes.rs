@@ -25,11 +25,12 @@ impl Core {
         if let Some(round) = self.rounds.get(&view) {
             let kinds = [VoteKind::Notarize, VoteKind::Nullify, VoteKind::Finalize];
             let mut known = kinds.iter().filter_map(|kind| round.vote(*kind, vote.signer));
-            if round.vote(vote.vote.kind(), vote.signer).is_some_and(|known| known.vote == vote.vote) {
+            let same = round.vote(vote.vote.kind(), vote.signer);
+            if same.is_some_and(|known| known.vote == vote.vote) {
                 return true;
             }
-            let conflicts = known.any(|known| Evidence::of_votes(*known, vote).is_some());
-            if !conflicts && !round.wants(vote.vote.kind(), &quorums) {
+            let news = !round.accuses(vote.signer) && known.any(|known| Evidence::of_votes(*known, vote).is_some());
+            if !news && (same.is_some() || !round.wants(vote.vote.kind(), &quorums)) {
                 return false;
             }
         }
@@ -62,7 +63,9 @@ impl Core {
         certificates: Vec<Certificate>,
     ) {
         for certificate in certificates {
-            self.accept(cx, from, certificate);
+            if !self.accept(cx, from, certificate) {
+                return;
+            }
         }
         self.tell_status(cx, from);
     }
@@ -114,7 +117,7 @@ impl Core {
     }
 
     /// Votes to finalize a notarized block, whether this validator notarized it or not (rule R3).
-    fn finalize<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: Finalize) {
+    pub(crate) fn finalize<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: Finalize) {
         let floor = self.floor.view;
         let may = self.round_mut(vote.view).facts.may_finalize(vote.view, floor);
         if may && self.halted.is_none() {

@@ -5,8 +5,8 @@
 
 use althing_consensus::{Envelope, Keys, Message, Proposal};
 use althing_types::{
-    Block, Body, Certificate, Committee, Finalize, Hash, Header, List, Notarize, Nullify, SignedVote, TimeMs,
-    ValidatorIndex, View, Vote, lanes_root,
+    Block, Body, Committee, Finalize, Hash, Header, List, Notarize, Nullify, SignedVote, TimeMs, ValidatorIndex, View,
+    Vote, lanes_root,
 };
 
 use super::node::Node;
@@ -69,11 +69,12 @@ fn contradict(random: &mut Random, vote: &Vote) -> Vote {
     }
 }
 
-/// A proposal in the same view on the last block that the liar knows to be final, passing over what came after it.
+/// A proposal in the same view on the parent of its parent, passing over a block that may be final: the attack that
+/// the certificates of a justification are there to stop.
 fn elsewhere(node: &Node, committee: &Committee, proposal: &Proposal) -> Option<Proposal> {
     let Vote::Notarize(vote) = proposal.vote.vote else { return None };
-    let last = node.disk.ledger.last().filter(|last| last.block.header.id() != proposal.block.header.parent)?;
-    let below = &last.block.header;
+    let (passed_over, _) = node.seen.get(&proposal.block.header.parent)?;
+    let (below, parent_view) = node.seen.get(&passed_over.parent)?;
     let body = Body::default();
     let header = Header {
         height: below.height.next(),
@@ -85,12 +86,9 @@ fn elsewhere(node: &Node, committee: &Committee, proposal: &Proposal) -> Option<
         evidence_root: body.evidence_root(),
         ..proposal.block.header.clone()
     };
-    let certified = last.finalization.vote.digest == below.id();
-    let parent_view = if certified { last.finalization.vote.view } else { vote.parent_view.previous() };
-    let vote = Notarize { parent_view, digest: header.id(), ..vote };
-    let justification = List::truncated(vec![Certificate::Finalization(last.finalization.clone())]);
+    let vote = Notarize { parent_view: *parent_view, digest: header.id(), ..vote };
     let vote = sign(node, committee, Vote::Notarize(vote));
-    Some(Proposal { vote, block: Block { header, body }, justification })
+    Some(Proposal { vote, block: Block { header, body }, justification: List::empty() })
 }
 
 /// The same proposal with another block: one millisecond later, or with a field that is wrong.

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use althing_consensus::{Anchor, Config, Core, DataJudgement, Input, LaneSeq, Record, Work};
 use althing_storage::{AppendLog, FaultPlan, FaultyLog, Unsynced};
 use althing_types::{
-    AssetId, Block, Finalization, Hash, Header, Height, LaneTip, Summary, ValidatorIndex, decode, encode, leaf_hash,
+    AssetId, Block, Finalization, Hash, Header, Height, LaneTip, Summary, ValidatorIndex, View, decode, encode,
+    leaf_hash,
 };
 
 use super::keys::SimulatedKeys;
@@ -63,6 +64,8 @@ pub(crate) struct Node {
     pub(crate) executing: bool,
     /// The highest batch of its own lane.
     pub(crate) produced: u64,
+    /// Headers that were proposed, with their views; only liars remember them.
+    pub(crate) seen: BTreeMap<Hash, (Header, View)>,
 }
 
 /// What a batch's digest is in the model.
@@ -94,6 +97,7 @@ impl Node {
             queue: Vec::new(),
             executing: false,
             produced: 0,
+            seen: BTreeMap::new(),
         }
     }
 
@@ -126,9 +130,9 @@ impl Node {
         inputs
     }
 
-    fn anchor(&self, genesis: &Header) -> (Anchor, althing_types::View) {
+    fn anchor(&self, genesis: &Header) -> (Anchor, View) {
         match self.disk.ledger.last() {
-            None => (Anchor { header: genesis.clone(), cut: Vec::new() }, althing_types::View::ZERO),
+            None => (Anchor { header: genesis.clone(), cut: Vec::new() }, View::ZERO),
             Some(last) => {
                 let blocks = self.disk.ledger.iter().map(|committed| &committed.block);
                 let cut = blocks.fold(Vec::new(), |cut: Vec<LaneTip>, block| block.cut_above(&cut).expect("final"));

@@ -482,6 +482,7 @@ impl World {
             if !addressed {
                 continue;
             }
+            self.remember(receiver, &envelope);
             let said = match lies {
                 true => liar::distort(&mut self.random, &self.nodes[place], &self.config.committee, &envelope),
                 false => vec![envelope.clone()],
@@ -492,6 +493,17 @@ impl World {
                 }
                 self.transmit(place, receiver, &envelope);
             }
+        }
+    }
+
+    /// Liars remember what was proposed.
+    fn remember(&mut self, receiver: usize, envelope: &Envelope) {
+        let honest = self.checker.is_honest(self.nodes[receiver].index);
+        if let Message::Proposal(proposal) = &envelope.message
+            && !honest
+        {
+            let header = proposal.block.header.clone();
+            self.nodes[receiver].seen.insert(header.id(), (header, proposal.vote.vote.view()));
         }
     }
 
