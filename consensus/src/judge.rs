@@ -167,7 +167,7 @@ impl Core {
             _ => None,
         });
         let already = self.rounds.get(&self.view).is_some_and(|round| round.facts.has_nullified());
-        if let Some(alarm) = differing.filter(|_| !already) {
+        if let Some(alarm) = differing.filter(|_| !already && self.halted.is_none()) {
             cx.out.push(Output::Alarm(alarm));
         }
     }

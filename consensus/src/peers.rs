@@ -27,9 +27,10 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// A peer of which nothing is known but whether it can be reached.
-    pub(crate) fn fresh(connected: bool, since: Monotonic) -> Self {
-        Self { connected, since, ..Self::default() }
+    /// The peer after its connection began or ended: what it had announced is forgotten, what it was answered is not,
+    /// so that a reconnection buys no further answers.
+    pub(crate) fn anew(&self, connected: bool, since: Monotonic) -> Self {
+        Self { connected, since, window_ends: self.window_ends, answers: self.answers, ..Self::default() }
     }
 
     /// Whether one more request may be answered now.

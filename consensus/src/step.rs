@@ -8,7 +8,6 @@ use crate::core::{Context, Core};
 use crate::input::{DataJudgement, Input};
 use crate::message::{Envelope, Message};
 use crate::output::{Output, Recipient};
-use crate::peers::Peer;
 
 /// Rounds of the rules in one step at most. Each round must append to the log, enter a view or hand a block over, so
 /// the bound is never met; it makes that plain.
@@ -126,7 +125,7 @@ impl Core {
         }
         let since = cx.monotonic();
         if let Some(peer) = self.peers.get_mut(index) {
-            *peer = Peer::fresh(connected, since);
+            *peer = peer.anew(connected, since);
         }
         if connected {
             self.send(cx, Recipient::One(index), Message::Status);

@@ -111,13 +111,8 @@ impl Signatures {
         Self { signers: Bitmap::of(n, signers), signatures: List::truncated(signatures) }
     }
 
-    /// Checks that everyone named signed `vote`; returns the signers.
-    fn verify(
-        &self,
-        vote: &Vote,
-        scheme: &impl Scheme,
-        committee: &Committee,
-    ) -> Result<Vec<ValidatorIndex>, CertificateError> {
+    /// Checks that everyone named signed `vote`.
+    fn verify(&self, vote: &Vote, scheme: &impl Scheme, committee: &Committee) -> Result<(), CertificateError> {
         let signers = self.signers.indices(committee.set.count())?;
         if signers.len() != self.signatures.len() {
             return Err(CertificateError::Count { signatures: self.signatures.len(), signers: signers.len() });
@@ -129,7 +124,7 @@ impl Signatures {
                 return Err(CertificateError::Signature { signer: *signer });
             }
         }
-        Ok(signers)
+        Ok(())
     }
 
     /// The votes that the signatures stand for.
@@ -174,7 +169,7 @@ impl Notarization {
     pub fn verify(&self, scheme: &impl Scheme, committee: &Committee) -> Result<(), CertificateError> {
         let quorum = committee.set.quorums().notarize();
         check_frame(committee, self.vote.epoch, self.signatures.signatures.len(), quorum)?;
-        self.signatures.verify(&Vote::Notarize(self.vote), scheme, committee).map(|_| ())
+        self.signatures.verify(&Vote::Notarize(self.vote), scheme, committee)
     }
 
     /// The votes in the certificate.
@@ -246,13 +241,22 @@ impl Nullification {
         if !self.groups.is_sorted_by(|a, b| a.report < b.report) {
             return Err(CertificateError::Groups);
         }
-        let mut signers = Vec::with_capacity(count);
+        self.check_signers(committee.set.count())?;
+        for group in &self.groups {
+            let vote = Vote::Nullify(Nullify { epoch: self.epoch, view: self.view, report: group.report });
+            group.signatures.verify(&vote, scheme, committee)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses empty groups and signers that stand twice, before any signature is verified.
+    fn check_signers(&self, n: u16) -> Result<(), CertificateError> {
+        let mut signers = Vec::new();
         for group in &self.groups {
             if group.signatures.signatures.is_empty() {
                 return Err(CertificateError::Groups);
             }
-            let vote = Vote::Nullify(Nullify { epoch: self.epoch, view: self.view, report: group.report });
-            signers.extend(group.signatures.verify(&vote, scheme, committee)?);
+            signers.extend(group.signatures.signers.indices(n)?);
         }
         signers.sort();
         if signers.is_sorted_by(|a, b| a < b) { Ok(()) } else { Err(CertificateError::Groups) }
@@ -337,7 +341,7 @@ impl Finalization {
             Finality::Fast { .. } => quorums.fast().ok_or(CertificateError::NoFastPath)?,
         };
         check_frame(committee, self.vote.epoch, self.signatures.signatures.len(), quorum)?;
-        self.signatures.verify(&self.signed_vote(), scheme, committee).map(|_| ())
+        self.signatures.verify(&self.signed_vote(), scheme, committee)
     }
 
     /// The votes in the certificate.

@@ -18,6 +18,8 @@
         clippy::as_conversions,
         clippy::expect_used,
         clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
         reason = "a test that goes wrong should stop where it does"
     )
 )]

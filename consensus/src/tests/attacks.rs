@@ -209,6 +209,19 @@ fn answers_to_one_peer_are_limited_and_others_are_served() {
 }
 
 #[test]
+fn a_reconnection_buys_no_further_answers() {
+    let mut rig = Rig::new();
+    rig.hear_certificates(vec![rig.skip(1)]);
+    let request = || Message::GetCertificates { from: View::ZERO, to: View::new(u64::MAX) };
+    let answers = |rig: &mut Rig| (0..100).map(|_| said(&rig.hear(0, request())).len()).sum::<usize>();
+    assert_eq!(answers(&mut rig), 32);
+    for connected in [false, true] {
+        rig.step(crate::Input::Peer { index: althing_types::ValidatorIndex::ZERO, connected });
+    }
+    assert_eq!(answers(&mut rig), 0);
+}
+
+#[test]
 fn votes_far_ahead_or_below_the_floor_are_not_kept() {
     let mut rig = Rig::new();
     let kept = |rig: &Rig, view: u64| {

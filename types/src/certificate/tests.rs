@@ -193,6 +193,25 @@ fn the_groups_of_a_nullification_have_one_form() {
     }
 }
 
+/// One key that stands in many groups must not make us verify many signatures.
+#[test]
+fn doubled_signers_are_refused_before_any_signature_is_verified() {
+    struct Never;
+    impl Scheme for Never {
+        fn verify(&self, _: &crate::PublicKey, _: &Hash, _: &Signature) -> bool {
+            panic!("a signature was verified")
+        }
+    }
+    let bench = bench(7, false);
+    let group = |report: u8| {
+        let report = Some(Hash::new([report; 32]));
+        ReportGroup { report, signatures: Signatures::of(7, &[bench.vote(2, bench.nullify(report))]) }
+    };
+    let groups = List::truncated((1..=6).map(group).collect());
+    let certificate = Nullification { epoch: bench.committee.epoch, view: View::new(9), groups };
+    assert_eq!(certificate.verify(&Never, &bench.committee), Err(CertificateError::Groups));
+}
+
 #[test]
 fn bitmaps_round_trip_for_every_size() {
     for n in 1..=VALIDATORS_MAX as u16 {
