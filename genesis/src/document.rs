@@ -6,10 +6,13 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use althing_types::{POLICY_KEYS_MAX, VALIDATORS_MAX};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Serialize, Serializer};
 
 use crate::error::{Fault, GenesisError};
+use crate::genesis::{ACCOUNTS_MAX, ASSETS_MAX, OBSERVERS_MAX};
+use crate::shape::{self, Object};
 
 /// Bytes of a document that are read at most.
 pub const DOCUMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -37,27 +40,35 @@ pub struct Document {
     /// The time of the first block, in UTC.
     pub genesis_time: String,
     /// How the validators agree.
+    #[serde(deserialize_with = "shape::object")]
     pub consensus: ConsensusEntry,
     /// What holds for each transaction.
+    #[serde(deserialize_with = "shape::object")]
     pub tx: TransactionsEntry,
     /// What a block can hold.
+    #[serde(deserialize_with = "shape::object")]
     pub limits: LimitsEntry,
     /// The native assets.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shape::objects::<ASSETS_MAX, _, _>")]
     pub assets: Vec<AssetEntry>,
     /// Who holds what.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shape::objects::<ACCOUNTS_MAX, _, _>")]
     pub accounts: Vec<AccountEntry>,
     /// Who agrees.
+    #[serde(deserialize_with = "shape::objects::<VALIDATORS_MAX, _, _>")]
     pub validators: Vec<ValidatorEntry>,
     /// Nodes that may connect without voting.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shape::objects::<OBSERVERS_MAX, _, _>")]
     pub observers: Vec<ObserverEntry>,
     /// Who may bring the chain back when the validators cannot.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "shape::optional_object")]
     pub recovery: Option<RecoveryEntry>,
     /// Approvals by validators. Not part of the hash, because they sign it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "shape::objects::<VALIDATORS_MAX, _, _>"
+    )]
     pub signatures: Vec<SignatureEntry>,
 }
 
@@ -127,7 +138,7 @@ pub struct AccountEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<String>,
     /// Its keys with their weights.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "shape::optional_object")]
     pub policy: Option<PolicyEntry>,
     /// What it holds, by symbol.
     #[serde(default)]
@@ -141,6 +152,7 @@ pub struct PolicyEntry {
     /// The sum of weights that suffices.
     pub need: u16,
     /// The keys, in any order.
+    #[serde(deserialize_with = "shape::objects::<POLICY_KEYS_MAX, _, _>")]
     pub keys: Vec<PolicyKeyEntry>,
 }
 
@@ -187,6 +199,7 @@ pub struct RecoveryEntry {
     /// How many must sign.
     pub need: u16,
     /// Their keys.
+    #[serde(deserialize_with = "shape::texts::<POLICY_KEYS_MAX, _>")]
     pub keys: Vec<String>,
 }
 
@@ -256,6 +269,9 @@ impl<'de> Deserialize<'de> for Balances {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Balances, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
+                    if pairs.len() >= ASSETS_MAX {
+                        return Err(A::Error::custom(format_args!("more than {ASSETS_MAX} entries")));
+                    }
                     pairs.push(pair);
                 }
                 Ok(Balances(pairs))
@@ -277,7 +293,7 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, GenesisError> {
         return Err(Fault::TooLong { length: bytes.len(), max: DOCUMENT_BYTES_MAX }.at("document"));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader)
+    let Object(value) = serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| json_error(&error.path().to_string(), &error.inner().to_string()))?;
     reader.end().map_err(|error| json_error(".", &error.to_string()))?;
     Ok(value)

@@ -2,9 +2,22 @@
 
 use althing_types::{AddressError, KeyError, PolicyError, QuorumError, SetError, SymbolError};
 
+/// A text of the document's author, such as a field's name, in a form that does nothing to a terminal.
+fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii_graphic() || c == ' ' {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_unicode());
+        }
+    }
+    shown
+}
+
 /// A document is refused. The first fault that is met is reported.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {fault}")]
+#[error("{}: {fault}", visible(path))]
 pub struct GenesisError {
     /// The field, such as `validators[2].nodeKey`; `document` for the text as a whole.
     pub path: String,
@@ -24,7 +37,7 @@ pub enum Fault {
         max: usize,
     },
     /// Not JSON, not the type that the field has, or a field that does not exist.
-    #[error("{reason}")]
+    #[error("{}", visible(reason))]
     Json {
         /// What the parser met, with line and column.
         reason: String,
@@ -49,8 +62,10 @@ pub enum Fault {
         /// The text as given, shortened.
         given: String,
     },
-    /// A text for people is empty, too long, or holds control characters or spaces at its ends.
-    #[error("1 to {max} bytes of text without control characters and without spaces at the ends, not {given:?}")]
+    /// A text for people is empty, too long, or holds control characters, invisible ones or spaces at its ends.
+    #[error(
+        "1 to {max} bytes of text without control characters, invisible ones and spaces at the ends, not {given:?}"
+    )]
     Label {
         /// The text as given, shortened.
         given: String,

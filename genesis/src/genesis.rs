@@ -76,7 +76,8 @@ pub struct Asset {
 pub struct Account {
     /// Its address.
     pub address: Address,
-    /// Its policy, where the document tells it. The address commits to it; it is no part of the hash by itself.
+    /// Its policy, where the document tells it. The address commits to it; it is no part of the hash by itself, so two
+    /// documents of one hash may differ in whether they tell it. The state must not depend on it.
     pub policy: Option<AuthPolicy>,
     /// What it holds, ascending by symbol, none of it zero.
     pub balances: Vec<(AssetSymbol, u128)>,

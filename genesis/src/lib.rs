@@ -34,6 +34,7 @@ mod genesis;
 mod holdings;
 mod p2p;
 mod participants;
+mod shape;
 mod text;
 mod warning;
 

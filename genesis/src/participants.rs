@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use althing_types::{AuthPolicy, List, PublicKey, Quorums, VALIDATORS_MAX, Validator, ValidatorSet, WeightedKey};
+use althing_types::{
+    AuthPolicy, List, POLICY_KEYS_MAX, PublicKey, Quorums, VALIDATORS_MAX, Validator, ValidatorSet, WeightedKey,
+};
 
 use crate::binding::{BindingProof, KeyBinding};
 use crate::document::{Document, RecoveryEntry, ValidatorEntry};
@@ -102,17 +104,17 @@ fn observers(document: &Document, seen: &mut Seen) -> Result<Vec<Observer>, Gene
 }
 
 fn recovery(entry: &RecoveryEntry, seen: &mut Seen) -> Result<AuthPolicy, GenesisError> {
+    let (count, max) = (entry.keys.len(), POLICY_KEYS_MAX);
+    let count_fault = || Fault::Count { count, min: 1, max }.at("recovery.keys");
+    if count == 0 || count > max {
+        return Err(count_fault());
+    }
     let mut keys = Vec::new();
     for (index, text) in entry.keys.iter().enumerate() {
         keys.push(WeightedKey { key: seen.key(text, format!("recovery.keys[{index}]"))?, weight: 1 });
     }
     keys.sort();
-    let count = keys.len();
-    let count_fault = |max| Fault::Count { count, min: 1, max }.at("recovery.keys");
-    let keys = List::new(keys).map_err(|_| count_fault(althing_types::POLICY_KEYS_MAX))?;
-    if keys.is_empty() {
-        return Err(count_fault(althing_types::POLICY_KEYS_MAX));
-    }
+    let keys = List::new(keys).map_err(|_| count_fault())?;
     let policy = AuthPolicy::Threshold { need: entry.need, keys };
     policy.check().map_err(|error| Fault::Policy(error).at("recovery.need"))?;
     Ok(policy)

@@ -61,8 +61,18 @@ pub(crate) fn check_name(text: &str) -> Result<(), Fault> {
 
 /// Checks a text for people.
 pub(crate) fn check_label(text: &str, max: usize) -> Result<(), Fault> {
-    let is_good = !text.is_empty() && text.len() <= max && text.trim() == text && !text.chars().any(char::is_control);
+    let is_seen = |c: char| !c.is_control() && !is_invisible(c);
+    let is_good = !text.is_empty() && text.len() <= max && text.trim() == text && text.chars().all(is_seen);
     if is_good { Ok(()) } else { Err(Fault::Label { given: excerpt(text), max }) }
+}
+
+/// Characters that people do not see, or that reorder what they see: two texts that look alike must not differ in them.
+const fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// Reads `0x` and `2 × N` lower-case hexadecimal digits.
@@ -127,6 +137,27 @@ mod tests {
             assert!(check_label(bad, 4).is_err(), "{bad:?}");
         }
         assert!(check_label("é é", 5).is_ok());
+        for bad in [
+            '\u{ad}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200f}',
+            '\u{2028}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff9}',
+            '\u{e0001}',
+            '\u{e0100}',
+        ] {
+            assert!(check_label(&format!("a{bad}b"), 64).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

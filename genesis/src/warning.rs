@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use althing_types::Quorums;
+use althing_types::{AuthPolicy, Quorums};
 
 use crate::genesis::Genesis;
 
@@ -43,6 +43,8 @@ pub enum Warning {
     },
     /// Nobody could bring the chain back although one lost validator stops it.
     NoRecovery,
+    /// One operator alone could bring the chain back as he likes.
+    SoleRecovery,
     /// There is nothing to transfer.
     NoBalances,
 }
@@ -63,6 +65,9 @@ impl Genesis {
         }
         if f == 0 && self.recovery.is_none() {
             warnings.push(Warning::NoRecovery);
+        }
+        if matches!(self.recovery, Some(AuthPolicy::Threshold { need: 1, .. })) {
+            warnings.push(Warning::SoleRecovery);
         }
         self.warn_of_hosts(&mut warnings);
         if self.accounts.iter().all(|account| account.balances.is_empty()) {
@@ -113,6 +118,9 @@ impl fmt::Display for Warning {
             Self::Loopback { name } => write!(f, "{name} has a loopback address, which no other machine reaches"),
             Self::NoRecovery => {
                 f.write_str("no recovery is named: a validator that loses its vote log stops the chain for good")
+            }
+            Self::SoleRecovery => {
+                f.write_str("recovery.need is 1: whoever has one of the recovery keys can recover the chain alone")
             }
             Self::NoBalances => f.write_str("no account holds anything: there is nothing to transfer"),
         }

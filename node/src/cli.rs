@@ -10,6 +10,7 @@ mod key;
 mod output;
 mod password;
 mod program;
+mod terminal;
 
 pub use exit::Exit;
 
@@ -46,8 +47,8 @@ struct Global {
     /// How data and errors are written
     #[arg(long, global = true, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
     output: Format,
-    /// Where keys and other files of the user are [default: ~/.althing]
-    #[arg(long, global = true, env = "ALTHING_HOME", hide_env_values = true, value_name = "DIR")]
+    /// Where keys and other files of the user are [env: ALTHING_HOME] [default: ~/.althing]
+    #[arg(long, global = true, value_name = "DIR")]
     home: Option<PathBuf>,
     /// Write no notes to standard error, only errors
     #[arg(long, short, global = true)]
@@ -84,7 +85,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Exit {
     let output = Output::new(cli.global.output, cli.global.quiet);
-    let home = cli.global.home;
+    let home = cli.global.home.or_else(home_of_environment);
     let result = match cli.command {
         Command::Genesis(command) => genesis::run(command, home, &output),
         Command::Key(command) => key::run(command, home, &output),
@@ -95,6 +96,11 @@ fn run(cli: Cli) -> Exit {
         output.failure(&failure);
         failure.exit()
     })
+}
+
+/// The home folder that the environment names. A variable without a value is as good as none.
+fn home_of_environment() -> Option<PathBuf> {
+    std::env::var_os("ALTHING_HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
 }
 
 /// Reports arguments that make no command. Help and version come this way as well, and are data.

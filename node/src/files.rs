@@ -9,6 +9,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use zeroize::Zeroizing;
 
 /// Who may read a file that we write.
@@ -105,8 +106,12 @@ impl SecretMode {
     }
 }
 
-/// Writes a file whole: a temporary file beside it, synced, takes its name.
+/// Writes a file whole: a temporary file beside it, synced, takes its name. A file that is replaced keeps its
+/// permissions, unless they would show a secret to others, and stays where symbolic links lead.
 pub(crate) fn write(path: &Path, bytes: &[u8], access: Access, existing: Existing) -> Result<(), FileError> {
+    let replaced = if existing == Existing::Replace { replaced(path)? } else { None };
+    let (path, mode) = replaced.as_ref().map_or((path, None), |(real, mode)| (real.as_path(), Some(*mode)));
+    let mode = mode.filter(|mode| access == Access::Public || mode & 0o077 == 0);
     let name = path.file_name().ok_or_else(|| {
         io_error("write", path, io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))
     })?;
@@ -115,7 +120,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8], access: Access, existing: Existin
         _ => Path::new("."),
     };
     let temporary = folder.join(format!(".{}.{}.new", name.to_string_lossy(), std::process::id()));
-    let written = write_temporary(&temporary, bytes, access).and_then(|()| take_name(&temporary, path, existing));
+    let written = write_temporary(&temporary, bytes, access, mode).and_then(|()| take_name(&temporary, path, existing));
     if written.is_err() {
         // The error that we report is the first one; what is left over is only in the way.
         let _ignored = fs::remove_file(&temporary);
@@ -133,7 +138,10 @@ pub(crate) fn create_folder(path: &Path, access: Access) -> Result<(), FileError
 }
 
 fn open(path: &Path) -> Result<File, FileError> {
-    let file = File::open(path).map_err(|source| match source.kind() {
+    // A FIFO that nobody writes to would keep us waiting before it is opened; this way it is empty.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let file = file.map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => FileError::Missing { path: path.to_owned() },
         _ => io_error("open", path, source),
     })?;
@@ -141,6 +149,9 @@ fn open(path: &Path) -> Result<File, FileError> {
     if is_folder {
         return Err(io_error("read", path, io::Error::from(io::ErrorKind::IsADirectory)));
     }
+    // Somebody who writes to it may take his time.
+    let blocking = fcntl_getfl(&file).and_then(|flags| fcntl_setfl(&file, flags - OFlags::NONBLOCK));
+    blocking.map_err(|errno| io_error("open", path, errno.into()))?;
     Ok(file)
 }
 
@@ -153,12 +164,31 @@ fn read_open(file: &File, path: &Path, max: usize) -> Result<Zeroizing<Vec<u8>>,
     if bytes.len() > max { Err(FileError::TooLarge { path: path.to_owned(), max }) } else { Ok(bytes) }
 }
 
-fn write_temporary(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
+/// The file that is there, after all symbolic links, and its permissions. Only a regular file can be replaced.
+fn replaced(path: &Path) -> Result<Option<(PathBuf, u32)>, FileError> {
+    if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Ok(None);
+    }
+    let refuse = |source| io_error("replace", path, source);
+    let real = fs::canonicalize(path).map_err(refuse)?;
+    let metadata = fs::metadata(&real).map_err(refuse)?;
+    if metadata.is_file() {
+        Ok(Some((real, metadata.permissions().mode() & 0o777)))
+    } else {
+        Err(refuse(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")))
+    }
+}
+
+fn write_temporary(path: &Path, bytes: &[u8], access: Access, kept: Option<u32>) -> Result<(), FileError> {
     let mode = if access == Access::Secret { 0o600 } else { 0o666 };
     // One left over by a crash of a process with the same number.
     let _ignored = fs::remove_file(path);
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let mut file = file.map_err(|source| io_error("create", path, source))?;
+    if let Some(mode) = kept {
+        let changed = file.set_permissions(fs::Permissions::from_mode(mode));
+        changed.map_err(|source| io_error("write", path, source))?;
+    }
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|source| io_error("write", path, source))
 }
 
@@ -209,6 +239,52 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(bits)).expect("ours");
             let (_, mode) = read_noting_access(&path, 100).expect("there");
             assert!(matches!(mode.check(), Err(FileError::Open { mode, .. }) if mode == bits), "{bits:o}");
+        }
+    }
+
+    fn fifo(path: &Path) {
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).expect("new");
+    }
+
+    #[test]
+    fn a_fifo_that_nobody_writes_to_is_empty() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("fifo");
+        fifo(&path);
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        std::thread::spawn(move || sender.send(read(&path, 10).expect("open").to_vec()));
+        let bytes = receiver.recv_timeout(std::time::Duration::from_secs(20)).expect("it does not wait");
+        assert_eq!(bytes, b"");
+    }
+
+    #[test]
+    fn only_regular_files_are_replaced_and_where_links_lead() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        let replace = |name: &str, access| write(&at(name), b"new", access, Existing::Replace);
+        fs::create_dir(at("sub")).expect("new");
+        fs::write(at("sub/file"), "old").expect("new");
+        std::os::unix::fs::symlink("sub/file", at("link")).expect("new");
+        std::os::unix::fs::symlink("nowhere", at("dangling")).expect("new");
+        fifo(&at("fifo"));
+        replace("link", Access::Public).expect("a file in the end");
+        assert!(fs::symlink_metadata(at("link")).expect("there").is_symlink());
+        assert_eq!(fs::read(at("sub/file")).expect("there"), b"new");
+        for bad in ["fifo", "sub", "dangling"] {
+            assert!(matches!(replace(bad, Access::Public), Err(FileError::Io { action: "replace", .. })), "{bad}");
+        }
+        assert!(!fs::metadata(at("fifo")).expect("there").is_file() && at("sub").is_dir());
+        let mode = |name: &str| fs::metadata(at(name)).expect("there").permissions().mode() & 0o777;
+        for (access, before, after) in [
+            (Access::Public, 0o600, 0o600),
+            (Access::Public, 0o664, 0o664),
+            (Access::Secret, 0o400, 0o400),
+            (Access::Secret, 0o644, 0o600),
+        ] {
+            fs::set_permissions(at("sub/file"), fs::Permissions::from_mode(before)).expect("ours");
+            replace("sub/file", access).expect("a file");
+            assert_eq!(mode("sub/file"), after, "{before:o}");
         }
     }
 

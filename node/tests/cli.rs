@@ -200,6 +200,34 @@ fn a_ceremony_of_four_organisations() {
 }
 
 #[test]
+fn what_is_approved_is_shown() {
+    let bench = Bench::new();
+    let recovery: Vec<String> = (0..3)
+        .map(|index| {
+            let key = bench.json(&["key", "new", &format!("r{index}"), "--insecure-no-password"]);
+            key["publicKey"].as_str().expect("text").to_owned()
+        })
+        .collect();
+    let mut new = vec!["genesis", "new", "--dev", "--dir", "net", "--accounts", "23", "--recovery-need", "2"];
+    recovery.iter().for_each(|key| new.extend(["--recovery-key", key]));
+    bench.good(&new);
+    let shown = bench.good(&["genesis", "show", "net/genesis.json"]);
+    let value = bench.json(&["genesis", "show", "net/genesis.json"]);
+    let validators = value["validators"].as_array().expect("a list").iter();
+    let keys = validators.map(|validator| validator["nodeKey"].as_str().expect("text").to_owned());
+    for key in keys.chain(recovery.clone()) {
+        assert!(shown.contains(&key), "{key} is missing in {shown}");
+    }
+    for line in ["2 of 3 operators", "consensus.k ", "tx.maxWindowMs ", "limits.blockGasMax "] {
+        assert!(shown.contains(line), "{line} is missing in {shown}");
+    }
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert!(shown.lines().any(|line| words(line) == ["accounts", "23"]), "{shown}");
+    assert!(shown.ends_with("… and 3 more; --output json shows all\n"), "{shown}");
+    assert_eq!(value["accounts"].as_array().map(Vec::len), Some(23));
+}
+
+#[test]
 fn signatures_that_do_not_verify_have_an_exit_code_of_their_own() {
     let bench = Bench::new();
     let files: Vec<String> = (1..=4).map(|index| bench.organisation(index, "acme-1")).collect();
@@ -465,6 +493,12 @@ fn usage_help_version_and_completions() {
     bench.bad(&["genesis", "new", "--dev", "--dir", "x", "--validator", "y"], 2, "USAGE");
     bench.bad(&["genesis", "new", "--dev", "--dir", "x", "--genesis-time", "yesterday"], 2, "USAGE");
     bench.bad(&["key", "export", "alice"], 2, "USAGE");
+    // No development network comes of the arguments for another one.
+    let rest = ["--validator", "org-1.json", "--validator", "org-2.json"];
+    bench.bad(&[&["genesis", "new", "--chain-id", "a", "--dir", "x"], &rest[..]].concat(), 2, "USAGE");
+    bench.bad(&["genesis", "new", "--chain-id", "a", "--dir", "x", "--out", "y"], 2, "USAGE");
+    bench.bad(&[&["genesis", "new", "--chain-id", "a", "--seed", "x"], &rest[..]].concat(), 2, "USAGE");
+    assert!(!bench.path("x").exists() && !bench.path("y").exists());
     let help = bench.good(&["--help"]);
     assert!(help.contains("genesis") && help.contains("Exit codes"), "{help}");
     assert!(bench.good(&["genesis", "entry", "--help"]).contains("Example"));
@@ -492,4 +526,26 @@ fn the_home_folder_is_an_option_and_reading_creates_nothing() {
     let elsewhere = bench.json(&["key", "list", "--home", "elsewhere"]);
     assert_eq!(elsewhere["keys"], Value::Array(Vec::new()));
     assert!(!Path::new(&bench.path("elsewhere")).exists(), "reading creates nothing");
+    // An empty variable is as good as none: the keys are those of the user's own folder.
+    bench.good(&["key", "new", "alice", "--insecure-no-password", "--home", "user/.althing"]);
+    let mut list = bench.command(&["key", "list"]);
+    let run = Run::of(list.env("ALTHING_HOME", "").env("HOME", bench.path("user")).output().expect("the binary runs"));
+    assert!(run.code == 0 && run.stdout.contains("alice"), "{}{}", run.stdout, run.stderr);
+    bench.bad(&["key", "new", "bob.pem", "--insecure-no-password"], 2, "USAGE");
+}
+
+#[test]
+fn documents_come_through_pipes() {
+    use std::io::Write as _;
+    let bench = Bench::new();
+    let made = bench.devnet("net", "a");
+    let mut child = bench.command(&["genesis", "hash", "/dev/stdin"]);
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    // The reader waits for one who takes his time.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    pipe.write_all(bench.read("net/genesis.json").as_bytes()).expect("it reads");
+    drop(pipe);
+    let run = Run::of(child.wait_with_output().expect("it ends"));
+    assert_eq!((run.code, run.stdout.trim_end()), (0, made["genesisHash"].as_str().expect("text")), "{}", run.stderr);
 }

@@ -94,6 +94,9 @@ fn warnings_say_what_may_be_a_mistake() {
     assert!(warnings.contains(&Warning::NoRecovery) && warnings.contains(&Warning::NoBalances), "{warnings:?}");
     assert!(warnings.contains(&Warning::Loopback { name: "org-0".to_owned() }), "{warnings:?}");
     assert!(warnings.iter().any(|warning| matches!(warning, Warning::SharedHost { names, .. } if names.len() == 2)));
+    let sole = changed(|d| d.recovery.iter_mut().for_each(|recovery| recovery.need = 1));
+    assert!(sole.warnings().contains(&Warning::SoleRecovery) && !warnings.contains(&Warning::SoleRecovery));
+    assert!(sole.warnings().iter().any(|warning| warning.to_string().contains("recovery.need is 1")));
     let seven = changed(|d| d.validators.extend((4..7).map(sample::validator)));
     assert!(seven.warnings().contains(&Warning::FewerFaults { f: 1, max: 2 }));
     assert!(warnings.iter().all(|warning| !warning.to_string().is_empty()));

@@ -239,6 +239,70 @@ fn repeated_fields_are_refused_where_they_stand() {
 }
 
 #[test]
+fn lists_in_place_of_objects_are_refused() {
+    let listed = |pointer: &str| match good(pointer) {
+        Value::Object(fields) => json!(fields.into_iter().map(|(_, value)| value).collect::<Vec<_>>()),
+        other => unreachable!("no object: {other}"),
+    };
+    check(vec![
+        (Set("/consensus", json!([1, false, 250, 5, 32, 500, 14])), "consensus", "expected an object"),
+        (Set("/tx", json!([60_000])), "tx", "expected an object"),
+        (Set("/limits", listed("/limits")), "limits", "expected an object"),
+        (Set("/assets/0", json!(["USD", "US dollar", 2])), "assets[0]", "expected an object"),
+        (Set("/recovery", json!([1, good("/recovery/keys")])), "recovery", "expected an object"),
+        (Set("/accounts/2/policy", json!([1, []])), "accounts[2].policy", "expected an object"),
+        (Set("/accounts/2/policy/keys/0", json!(["0x", 1])), "accounts[2].policy.keys[0]", "expected an object"),
+        (Set("/validators/0", json!(["a", "b", "c", "d", "e"])), "validators[0]", "expected an object"),
+        (Set("/observers/0", json!(["a", "b"])), "observers[0]", "expected an object"),
+        (Set("/signatures/0", json!(["org-0", "0x"])), "signatures[0]", "expected an object"),
+    ]);
+    let entry = ValidatorEntry::parse(br#"["a", "b", "c", "d", "e"]"#).expect_err("a list");
+    assert!(entry.to_string().contains("expected an object"), "{entry}");
+}
+
+#[test]
+fn lists_end_while_they_are_read() {
+    for (pointer, max) in [
+        ("/assets", 256),
+        ("/accounts", 262_144),
+        ("/validators", 128),
+        ("/observers", 256),
+        ("/signatures", 128),
+        ("/recovery/keys", 32),
+        ("/accounts/2/policy/keys", 32),
+    ] {
+        // What comes after the first entry too many is not even read.
+        let first = if pointer == "/accounts" { json!({}) } else { good(&format!("{pointer}/0")) };
+        let many = format!("[{},!", vec![first.to_string(); max + 1].join(","));
+        let mut document = sample::value();
+        *document.pointer_mut(pointer).expect("it is there") = json!("MANY");
+        let text = document.to_string().replace("\"MANY\"", &many);
+        let error = Document::parse(text.as_bytes()).expect_err("too many");
+        let path = pointer.trim_start_matches('/').replace("/2/", "[2].").replace('/', ".");
+        assert_eq!(error.path, path, "{error}");
+        assert!(error.to_string().contains(&format!("more than {max} entries")), "{error}");
+    }
+    let mut document = sample::genesis().document().clone();
+    document.recovery.iter_mut().for_each(|recovery| recovery.keys = vec!["no key".to_owned(); 33]);
+    let error = Genesis::new(document).expect_err("too many");
+    assert_eq!((error.path.as_str(), error.to_string().contains("33 entries")), ("recovery.keys", true), "{error}");
+}
+
+#[test]
+fn errors_do_nothing_to_a_terminal() {
+    let field = "a\u{1b}]0;x\u{7}\u{202e}\u{9b}1m\r";
+    for pointer in ["/colour", "/consensus/colour", "/accounts/0/balances/USD", "/recovery/colour"] {
+        let mut document = sample::value();
+        let (parent, _) = pointer.rsplit_once('/').expect("a pointer");
+        let Value::Object(fields) = document.pointer_mut(parent).expect("it is there") else { unreachable!() };
+        fields.insert(field.to_owned(), json!("1"));
+        let error = Genesis::parse(document.to_string().as_bytes()).expect_err("unknown").to_string();
+        assert!(error.chars().all(|c| c.is_ascii_graphic() || c == ' '), "{error:?}");
+        assert!(error.contains("\\u{1b}]0;x\\u{7}\\u{202e}\\u{9b}1m\\u{d}"), "{error}");
+    }
+}
+
+#[test]
 fn texts_that_are_no_document_are_refused() {
     let good = sample::genesis().document().to_json();
     let two = format!("{good}{good}");

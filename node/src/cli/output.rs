@@ -48,7 +48,7 @@ impl Output {
         }
     }
 
-    /// Writes an object with the version of its form in front, or the text for people.
+    /// Writes an object that contains the version of its form, or the text for people.
     pub(crate) fn either(&self, human: impl FnOnce() -> String, fields: Value) -> Result<(), Failure> {
         if !self.is_json() {
             return self.data(&human());

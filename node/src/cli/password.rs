@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::terminal::{self, TypingError};
 use crate::files;
 use crate::keys::{KeyFile, Password, Protection};
 
@@ -86,11 +87,11 @@ fn typed_twice(what: &str) -> Result<Password, Failure> {
 }
 
 fn prompt(text: &str) -> Result<Option<Password>, Failure> {
-    let typed = rpassword::prompt_password(text);
-    let typed = typed.map_err(|error| {
-        Failure::new(Exit::Key, "KEY_PASSWORD_MISSING", format!("cannot read the password: {error}"))
+    let typed = terminal::ask(text).map_err(|error| match error {
+        TypingError::Interrupted => Failure::new(Exit::Interrupted, "INTERRUPTED", error.to_string()),
+        _ => Failure::new(Exit::Key, "KEY_PASSWORD_MISSING", error.to_string()),
     })?;
-    Ok(Password::new(Zeroizing::new(typed)))
+    Ok(Password::new(typed))
 }
 
 fn empty() -> Failure {

@@ -23,8 +23,8 @@ const SCRYPT_LOG_N: u8 = 14;
 const SCRYPT_R: u32 = 8;
 const SCRYPT_P: u32 = 1;
 
-/// What a file may demand of us before we know that it is ours: 512 MiB for scrypt (128 × N × r), and ten million
-/// rounds of PBKDF2, a few seconds.
+/// What a file may demand of us before we know that it is ours: for scrypt, 512 MiB gone through once
+/// (128 × N × r × p), and ten million rounds of PBKDF2, a few seconds.
 const SCRYPT_COST_MAX: u64 = 4 * 1024 * 1024;
 const SCRYPT_P_MAX: u16 = 16;
 const PBKDF2_ROUNDS_MAX: u32 = 10_000_000;
@@ -340,8 +340,17 @@ fn check_cost(scheme: &pkcs5::EncryptionScheme) -> Result<(), KeyFileError> {
     let kdf = scheme.pbes2().map(|parameters| &parameters.kdf);
     let is_costly = match (kdf.and_then(|kdf| kdf.scrypt()), kdf.and_then(|kdf| kdf.pbkdf2())) {
         (Some(scrypt), _) => {
-            let cost = u128::from(scrypt.cost_parameter) * u128::from(scrypt.block_size);
-            cost > u128::from(SCRYPT_COST_MAX) || scrypt.parallelization > SCRYPT_P_MAX
+            // The library behind takes these for granted, and panics.
+            let is_power = scrypt.cost_parameter > 1 && scrypt.cost_parameter.is_power_of_two();
+            if !is_power || scrypt.block_size == 0 || scrypt.parallelization == 0 {
+                return Err(malformed("its scrypt parameters are impossible"));
+            }
+            let memory = u128::from(scrypt.cost_parameter) * u128::from(scrypt.block_size);
+            let work = memory * u128::from(scrypt.parallelization);
+            work > u128::from(SCRYPT_COST_MAX) || scrypt.parallelization > SCRYPT_P_MAX
+        }
+        (None, Some(pbkdf2)) if pbkdf2.iteration_count == 0 => {
+            return Err(malformed("its PBKDF2 has no rounds"));
         }
         (None, Some(pbkdf2)) => pbkdf2.iteration_count > PBKDF2_ROUNDS_MAX,
         (None, None) => return Err(malformed("it is encrypted in a way that is not read here")),

@@ -21,7 +21,9 @@ pub struct KeyStore {
 
 /// A text is no name of a key.
 #[derive(Debug, thiserror::Error)]
-#[error("a key's name is 1 to 64 letters, digits, points, hyphens or underscores and begins with a letter or digit")]
+#[error(
+    "a key's name is 1 to 64 letters, digits, points, hyphens or underscores, begins with a letter or digit and does not end in .pem"
+)]
 pub struct NameError;
 
 /// Why a key could not be read or written.
@@ -53,7 +55,8 @@ impl KeyStore {
     pub fn path(&self, name: &str) -> Result<PathBuf, NameError> {
         let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
         let rest = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-        if begins && rest && name.len() <= NAME_CHARS_MAX {
+        // A text that ends in .pem means a file wherever a key is named.
+        if begins && rest && !name.ends_with(".pem") && name.len() <= NAME_CHARS_MAX {
             Ok(self.folder.join(format!("{name}.pem")))
         } else {
             Err(NameError)
@@ -69,7 +72,7 @@ impl KeyStore {
         };
         let files = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut names: Vec<String> = files.filter_map(|file| Some(file.strip_suffix(".pem")?.to_owned())).collect();
-        names.retain(|name| self.path(name).is_ok());
+        names.retain(|name| self.path(name).is_ok_and(|path| !is_special(&path)));
         names.sort();
         Ok(names)
     }
@@ -81,6 +84,11 @@ impl KeyStore {
         files::write(&path, text.as_bytes(), Access::Secret, Existing::Keep)?;
         Ok(path)
     }
+}
+
+/// Whether something is there that is no file, such as a FIFO, on which a reader might wait for ever.
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
 }
 
 /// Reads a key file, without its secret. Refuses one that holds a secret and that others may read.
@@ -103,7 +111,7 @@ mod tests {
     #[test]
     fn names_are_file_names_and_nothing_else() {
         let store = KeyStore::new(Path::new("x"));
-        for bad in ["", ".", "..", "../a", "a/b", "-a", "a b", "é", ".a", &"a".repeat(65)] {
+        for bad in ["", ".", "..", "../a", "a/b", "-a", "a b", "é", ".a", "a.pem", &"a".repeat(65)] {
             assert!(store.path(bad).is_err(), "{bad}");
         }
         assert_eq!(store.path("a.b_c-1").ok(), Some(PathBuf::from("x/keystore/a.b_c-1.pem")));
@@ -119,6 +127,9 @@ mod tests {
         store.save("a", &text).expect("new");
         assert!(matches!(store.save("a", &text), Err(KeyStoreError::File(FileError::Exists { .. }))));
         fs::write(home.path().join("keystore/notes.txt"), "x").expect("ours");
+        let fifo = home.path().join("keystore/fifo.pem");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).expect("new");
         assert_eq!(store.names().expect("two"), ["a", "b"]);
     }
 }

@@ -77,6 +77,7 @@ struct Production {
     out: Option<PathBuf>,
 }
 
+// A requirement is waived where a conflict rules out what is required, so conflicts are named beside requirements.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Development network")]
 struct Development {
@@ -84,27 +85,28 @@ struct Development {
     #[arg(long, requires = "dir")]
     dev: bool,
     /// Validators of the development network
-    #[arg(long, value_name = "N", default_value_t = 4, requires = "dev")]
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "dev", conflicts_with = "entries")]
     validators: u16,
     /// Funded accounts of the development network
-    #[arg(long = "accounts", value_name = "N", default_value_t = 4, requires = "dev")]
+    #[arg(long = "accounts", value_name = "N", default_value_t = 4, requires = "dev", conflicts_with = "entries")]
     funded: u16,
     /// The text that the keys of the development network are derived from; it is no secret
-    #[arg(long, value_name = "TEXT", default_value = "dev", requires = "dev")]
+    #[arg(long, value_name = "TEXT", default_value = "dev", requires = "dev", conflicts_with = "entries")]
     seed: String,
     /// Where genesis.json and the folder keys are written
-    #[arg(long, value_name = "DIR", requires = "dev")]
+    #[arg(long, value_name = "DIR", requires = "dev", conflicts_with_all = ["entries", "out"])]
     dir: Option<PathBuf>,
     /// The first validator's p2p port; the others follow
-    #[arg(long, value_name = "PORT", default_value_t = P2P_BASE_PORT, requires = "dev")]
+    #[arg(long, value_name = "PORT", default_value_t = P2P_BASE_PORT, requires = "dev", conflicts_with = "entries")]
     p2p_base_port: u16,
 }
 
 pub(super) fn run(arguments: &New, output: &Output) -> Result<(), Failure> {
     let time = arguments.genesis_time.unwrap_or_else(now);
-    match &arguments.development.dir {
-        Some(folder) => development(arguments, time, folder, output),
-        None => production(arguments, time, output),
+    match (arguments.development.dev, &arguments.development.dir) {
+        (true, Some(folder)) => development(arguments, time, folder, output),
+        (true, None) => Err(Failure::usage("a development network needs a folder").hint("give --dir DIR")),
+        (false, _) => production(arguments, time, output),
     }
 }
 

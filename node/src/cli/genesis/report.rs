@@ -13,13 +13,14 @@ const ACCOUNTS_SHOWN: usize = 20;
 /// Writes everything that the document says.
 pub(super) fn show(genesis: &Genesis, output: &Output) -> Result<(), Failure> {
     let human = || {
-        let mut text = summary(genesis) + "\n" + &validators(genesis);
+        let mut text = summary(genesis) + "\n" + &parameters(genesis) + "\n" + &validators(genesis);
+        text += &format!("\n{}", node_keys(genesis));
         if !genesis.observers().is_empty() {
             let rows = genesis.observers().iter();
             let rows: Vec<_> = rows.map(|item| vec![item.name.clone(), item.node_key.to_string()]).collect();
             text += &format!("\n{}", table(&["observer", "node key"], &rows));
         }
-        text + &holdings(genesis)
+        text + &recovery(genesis) + &holdings(genesis)
     };
     output.either(human, document_json(genesis))
 }
@@ -56,7 +57,41 @@ fn summary(genesis: &Genesis) -> String {
             format!("{}, of which {} may be faulty; {} votes decide", quorums.n(), quorums.f(), quorums.notarize()),
         ),
         ("approved by", format!("{approved} of {}", quorums.n())),
+        ("recovery", recovery_summary(genesis)),
+        ("accounts", genesis.accounts().len().to_string()),
     ])
+}
+
+fn recovery_summary(genesis: &Genesis) -> String {
+    match genesis.recovery() {
+        Some(AuthPolicy::Threshold { need, keys }) => format!("{need} of {} operators", keys.len()),
+        _ => "nobody".to_owned(),
+    }
+}
+
+/// The parameters by their names in the document.
+fn parameters(genesis: &Genesis) -> String {
+    let params = params_json(genesis);
+    let groups = params.as_object().into_iter().flatten();
+    let rows = groups.flat_map(|(group, fields)| {
+        let fields = fields.as_object().into_iter().flatten();
+        fields.map(move |(name, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            vec![format!("{group}.{name}"), value]
+        })
+    });
+    table(&["parameter", "value"], &rows.collect::<Vec<_>>())
+}
+
+fn node_keys(genesis: &Genesis) -> String {
+    let rows = genesis.validators().iter().map(|item| vec![item.name.clone(), item.node_key.to_string()]);
+    table(&["validator", "node key"], &rows.collect::<Vec<_>>())
+}
+
+fn recovery(genesis: &Genesis) -> String {
+    let Some(AuthPolicy::Threshold { keys, .. }) = genesis.recovery() else { return String::new() };
+    let rows = keys.iter().map(|entry| vec![entry.key.to_string()]);
+    format!("\n{}", table(&["recovery key"], &rows.collect::<Vec<_>>()))
 }
 
 fn validators(genesis: &Genesis) -> String {
@@ -88,7 +123,7 @@ fn holdings(genesis: &Genesis) -> String {
     }
     let hidden = genesis.accounts().len().saturating_sub(ACCOUNTS_SHOWN);
     if hidden > 0 {
-        text += &format!("and {hidden} more; `--output json` shows all\n");
+        text += &format!("… and {hidden} more; --output json shows all\n");
     }
     text
 }

@@ -121,6 +121,42 @@ fn a_file_cannot_demand_any_amount_of_work() {
 }
 
 #[test]
+fn impossible_parameters_are_refused_and_do_not_panic() {
+    // scrypt with N = 0.
+    let text = "-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGaMFYGCSqGSIb3DQEFDTBJMCgGCSsGAQQB2kcECzAbBBBzc3Nzc3Nzc3Nzc3Nz
+c3NzAgEAAgEIAgEBMB0GCWCGSAFlAwQBKgQQaWlpaWlpaWlpaWlpaWlpaQRAeHh4
+eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4
+eHh4eHh4eHh4eHh4eA==
+-----END ENCRYPTED PRIVATE KEY-----
+";
+    let file = KeyFile::parse(text).expect("well formed");
+    let error = file.open(Some(&password("a"))).expect_err("impossible");
+    assert!(error.to_string().contains("its scrypt parameters are impossible"), "{error}");
+    let good = encryption_parameters().expect("random");
+    let changed = |n, r, p| {
+        let mut parameters = good.clone();
+        let pbes2::Kdf::Scrypt(scrypt) = &mut parameters.kdf else { unreachable!("ours is scrypt") };
+        (scrypt.cost_parameter, scrypt.block_size, scrypt.parallelization) = (n, r, p);
+        check_cost(&parameters.into())
+    };
+    for (n, r, p) in [(0, 8, 1), (1, 8, 1), (3, 8, 1), (16_385, 8, 1), (16_384, 0, 1), (16_384, 8, 0)] {
+        assert!(matches!(changed(n, r, p), Err(KeyFileError::Malformed { .. })), "{n} {r} {p}");
+    }
+    assert!(changed(16_384, 8, 1).is_ok() && changed(1 << 18, 16, 1).is_ok());
+    assert!(matches!(changed(1 << 18, 16, 2), Err(KeyFileError::TooCostly)));
+    let rounds = |count| {
+        let mut parameters =
+            pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(5, &[1; 16], [2; 16]).expect("possible");
+        let pbes2::Kdf::Pbkdf2(pbkdf2) = &mut parameters.kdf else { unreachable!("it is PBKDF2") };
+        pbkdf2.iteration_count = count;
+        check_cost(&parameters.into())
+    };
+    assert!(matches!(rounds(0), Err(KeyFileError::Malformed { .. })));
+    assert!(rounds(1).is_ok() && matches!(rounds(u32::MAX), Err(KeyFileError::TooCostly)));
+}
+
+#[test]
 fn secrets_do_not_show_themselves() {
     assert_eq!(format!("{:?}", password("hunter2")), "Password");
     let text = sealed(Protection::None);
