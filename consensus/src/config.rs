@@ -1,8 +1,6 @@
 //! What a core is told once: who it is, with whom it agrees, and the chain's parameters.
 
-use althing_types::{
-    Committee, ConsensusParams, Hash, Monotonic, PublicKey, Quorums, Scheme, Signature, TimeMs, ValidatorIndex,
-};
+use althing_types::{Committee, ConsensusParams, Hash, Monotonic, Quorums, Scheme, Signature, TimeMs, ValidatorIndex};
 
 /// Views above the current one for which votes and proposals are kept.
 pub const VIEWS_AHEAD_MAX: u64 = 256;
@@ -44,11 +42,6 @@ impl Config {
     /// The quorums of the set.
     pub fn quorums(&self) -> Quorums {
         self.committee.set.quorums()
-    }
-
-    /// This validator's key, as the set has it.
-    pub fn key(&self) -> Option<PublicKey> {
-        self.committee.set.get(self.me).map(|validator| validator.key)
     }
 
     /// Δ in microseconds, times `quarters` / 4.

@@ -19,6 +19,9 @@ const FETCHES_MAX: usize = 64;
 /// Ranges of certificates fetched at the same time at most, so that they leave room for blocks.
 const RANGES_MAX: usize = 8;
 
+/// Views that a leader asks for below the one that it lacks: what it lacks is rarely alone.
+const CERTIFICATES_SPAN: u64 = 31;
+
 /// Something missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Want {
@@ -136,7 +139,7 @@ impl Core {
         if !self.may_answer(cx, from) {
             return;
         }
-        let floor = self.floor_certificate().filter(|_| first <= self.floor.view).cloned();
+        let floor = self.floor.finalization.as_ref().filter(|_| first <= self.floor.view).cloned();
         let range = self.rounds.range(first..=last.max(first));
         let held = range.rev().flat_map(|(_, round)| round.certificates());
         let certificates = fitting(floor.map(Certificate::Finalization).into_iter().chain(held));
@@ -190,13 +193,10 @@ impl Core {
         }
         self.run_target = Some((end, run.finalization.clone()));
         if self.is_above_floor(run.finalization.vote.view) {
-            self.store_finalization(cx, run.finalization);
+            self.store(cx, Certificate::Finalization(run.finalization));
         }
     }
 }
-
-/// Views that a leader asks for below the one that it lacks: what it lacks is rarely alone.
-const CERTIFICATES_SPAN: u64 = 31;
 
 impl Want {
     fn request(self) -> Message {

@@ -5,7 +5,6 @@ use althing_types::{Certificate, Finalization, Hash, View};
 use crate::chain::Data;
 use crate::config::Keys;
 use crate::core::{Context, Core, Floor};
-use crate::fetch::Want;
 use crate::output::{Alarm, Output};
 use crate::record::{Lsn, Record};
 
@@ -18,7 +17,6 @@ impl Core {
         self.floor = Floor { view, digest, finalization: Some(finalization), lsn };
         self.rounds = self.rounds.split_off(&view.next());
         self.forget_orphans();
-        self.fetches.retain(|want, _| !matches!(want, Want::Certificates { to, .. } if *to <= view));
         if tip_view <= view {
             self.timers.tip_since = cx.monotonic();
         }
@@ -96,7 +94,7 @@ impl Core {
 
     /// Everything that a restart needs (D8).
     fn records(&self) -> Vec<Record> {
-        let floor = self.floor_certificate().cloned().map(Certificate::Finalization).map(Record::Certificate);
+        let floor = self.floor.finalization.clone().map(Certificate::Finalization).map(Record::Certificate);
         let uncommitted = self.uncommitted.values().map(|block| Record::Block(Box::new(block.clone())));
         let mut logged: Vec<_> =
             self.chain.entries().filter(|(_, entry)| entry.lsn.is_some()).map(|(_, entry)| &entry.block).collect();

@@ -1,8 +1,8 @@
 //! Proposing: what a leader builds on, what it carries, and why it may (rules R1, X5, I1).
 
 use althing_types::{
-    Block, Body, Certificate, Finalization, Hash, Header, HeaderVersion, Height, LaneTip, List, Notarize, Summary,
-    TimeMs, View, lanes_root,
+    Block, Body, Certificate, Hash, Header, HeaderVersion, Height, LaneTip, List, Notarize, Summary, TimeMs, View,
+    lanes_root,
 };
 
 use crate::chain::{Data, Parent};
@@ -164,11 +164,6 @@ impl Core {
             evidence_root: body.evidence_root(),
             ext: List::empty(),
         }
-    }
-
-    /// The certificate of the floor, if the floor is not the epoch's start.
-    pub(crate) fn floor_certificate(&self) -> Option<&Finalization> {
-        self.floor.finalization.as_ref()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Keeping views together: pushing certificates to those who lack them, repeating what may be lost, and waking up in
 //! time (rules R7 and R8).
 
-use althing_types::{Certificate, Finalization, List, Monotonic, SignedVote, ValidatorIndex, View, VoteKind};
+use althing_types::{Certificate, List, Monotonic, SignedVote, ValidatorIndex, View, VoteKind};
 
 use crate::config::Keys;
 use crate::core::{Context, Core};
@@ -47,7 +47,7 @@ impl Core {
 
     /// The certificates that move a peer with this view and floor to mine.
     fn certificates_for(&self, view: View, floor: View) -> Vec<Certificate> {
-        let finalization = self.floor_certificate().filter(|_| floor < self.floor.view).cloned();
+        let finalization = self.floor.finalization.as_ref().filter(|_| floor < self.floor.view).cloned();
         let moved = finalization.as_ref().map(|finalization| finalization.vote.view.next());
         let entry = self.entry.clone().filter(|_| moved.is_none_or(|moved| moved < self.view) && view < self.view);
         finalization.map(Certificate::Finalization).into_iter().chain(entry).collect()
@@ -109,11 +109,6 @@ impl Core {
             return Vec::new();
         }
         mine(VoteKind::Notarize).into_iter().chain(mine(VoteKind::Nullify)).collect()
-    }
-
-    /// Stores a verified Finalization that came with a run.
-    pub(crate) fn store_finalization<K: Keys>(&mut self, cx: &mut Context<'_, K>, finalization: Finalization) {
-        self.store(cx, Certificate::Finalization(finalization));
     }
 
     /// The next moment at which a rule has something to do though nothing happens.

@@ -22,16 +22,11 @@ use crate::validators::Committee;
 use crate::verified::Verified;
 
 /// Headers between an answer and its certificate at most (`decisions.md` 1.7).
-const CHAIN_HEADERS_MAX: usize = 4_096;
+pub const CHAIN_HEADERS_MAX: usize = 4_096;
 /// Depth of the state tree at most: the bits of a key.
 const TREE_DEPTH_MAX: usize = 256;
 /// What stands for an empty subtree.
 const EMPTY_SUBTREE: Hash = Hash::new(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
-
-/// Headers that a chain proof holds at most.
-pub const fn chain_headers_max() -> usize {
-    CHAIN_HEADERS_MAX
-}
 
 /// Why a proof is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
