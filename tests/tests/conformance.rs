@@ -96,7 +96,7 @@ fn python(script: &str, argument: &str) -> Option<String> {
 fn python_computes_the_same_ids() {
     match python("check.py", "") {
         Some(said) => assert!(said.contains("ids agree"), "{said}"),
-        None => println!("skipped: python3 is not installed"),
+        None => crate::skipped("python3 is not installed"),
     }
 }
 
@@ -107,7 +107,7 @@ fn python_computes_the_same_genesis_hash() {
     let genesis = Genesis::parse(&std::fs::read(&path).expect("the sample is in the repository")).expect("it is valid");
     match python("genesis.py", path.to_str().expect("a path of ours")) {
         Some(said) => assert_eq!(said.trim(), genesis.hash().to_string()),
-        None => println!("skipped: python3 is not installed"),
+        None => crate::skipped("python3 is not installed"),
     }
 }
 

@@ -44,7 +44,7 @@ fn openssl_accepts_the_signatures_of_a_certificate_and_no_others() {
     let good = finalization();
     assert!(good.verify(&Ed25519, &committee()).is_ok());
     let Some(accepted) = openssl_accepts(&good) else {
-        println!("skipped: openssl is not installed");
+        crate::skipped("openssl is not installed");
         return;
     };
     assert!(accepted);
