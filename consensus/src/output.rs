@@ -111,6 +111,11 @@ pub enum Output {
         /// The leader.
         leader: ValidatorIndex,
     },
+    /// A view that this validator led was nullified with its proposal in it (L8).
+    TurnDied {
+        /// The view.
+        view: View,
+    },
     /// A validator provably misbehaved.
     Evidence(Evidence),
     /// Something that an operator must know.

@@ -31,7 +31,7 @@ impl Core {
     /// Enters a view that a certificate of the one before opened (rule R0).
     pub(crate) fn enter<K: Keys>(&mut self, cx: &mut Context<'_, K>, view: View, by: Certificate) {
         if view > self.view {
-            self.note_dead_turns(view);
+            self.note_dead_turns(cx, view);
             self.view = view;
             self.entry = Some(by);
             self.building = None;
@@ -56,13 +56,14 @@ impl Core {
         self.chain.keep_orphans(offered.chain(certified).chain(mine).chain(run).chain([self.floor.digest]));
     }
 
-    /// Remembers when a view that I led and proposed in was given up: my next block carries no results (X5).
-    fn note_dead_turns(&mut self, entered: View) {
+    /// Remembers when a view that I led and proposed in was given up: my next block carries no results (X5), and the
+    /// data plane may doubt the lanes that I named (L8).
+    fn note_dead_turns<K>(&mut self, cx: &mut Context<'_, K>, entered: View) {
         let left = self.rounds.range(self.view..entered);
-        let died = left
-            .filter(|(view, round)| self.leader(**view) == self.me() && round.facts.notarize().is_some())
-            .any(|(_, round)| round.skip.is_some());
-        self.turn_died |= died;
+        let mine = left.filter(|(view, round)| self.leader(**view) == self.me() && round.facts.notarize().is_some());
+        let died: Vec<View> = mine.filter(|(_, round)| round.skip.is_some()).map(|(view, _)| *view).collect();
+        self.turn_died |= !died.is_empty();
+        cx.out.extend(died.into_iter().map(|view| Output::TurnDied { view }));
     }
 
     /// Whether the certificates for a parent and for every view above it up to `view` are held (V3).

@@ -443,6 +443,8 @@ impl World {
             }
             Output::Serve { to, above } => self.serve(place, to, above),
             Output::Hint { leader } => self.hint(place, leader),
+            // The model of the data plane has no lanes to doubt.
+            Output::TurnDied { .. } => {}
             Output::Evidence(evidence) => {
                 self.outcome.evidence += 1;
                 if self.checker.is_honest(evidence.culprit()) {
