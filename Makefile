@@ -14,18 +14,28 @@ TEST_FLAGS ?=
 
 RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
+# A libclang that bindings to RocksDB can be made with, if there is one in a place where it is looked for.
+LIBCLANG = $(or $(LIBCLANG_PATH),$(firstword $(wildcard \
+  /usr/lib/llvm-*/lib/libclang.so* /usr/lib/llvm-*/lib/libclang-[0-9]*.so* \
+  /usr/lib/*/libclang.so* /usr/lib/*/libclang-[0-9]*.so* /usr/lib64/libclang.so* /usr/lib/libclang.so* \
+  /usr/local/lib/libclang.so* /usr/lib/llvm*/lib64/libclang.so* \
+  /Library/Developer/CommandLineTools/usr/lib/libclang.dylib \
+  /Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/libclang.dylib)))
+
 .PHONY: help setup build test lint doc fmt simulate ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what the build needs, or say what is missing
-	@if ! command -v cc >/dev/null; then \
+	@if ! command -v cc >/dev/null || ! command -v c++ >/dev/null || [ -z "$(LIBCLANG)" ]; then \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y build-essential; \
+	    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y build-essential libclang-dev; \
 	  else \
-	    echo "A C linker (cc) is missing. Debian and Ubuntu: sudo apt-get install build-essential." >&2; \
-	    echo "Fedora: sudo dnf install gcc. macOS: xcode-select --install." >&2; \
+	    echo "A C++ compiler (c++) or libclang is missing; RocksDB is built with them." >&2; \
+	    echo "Debian and Ubuntu: sudo apt-get install build-essential libclang-dev" >&2; \
+	    echo "Fedora: sudo dnf install gcc-c++ clang-devel. macOS: xcode-select --install." >&2; \
+	    echo "Elsewhere: install them and, if libclang is not found, set LIBCLANG_PATH to its folder." >&2; \
 	    exit 1; \
 	  fi; \
 	fi
@@ -34,7 +44,7 @@ setup: ## install what the build needs, or say what is missing
 	  echo "then run: rustup toolchain install stable --component clippy,rustfmt" >&2; \
 	  exit 1; \
 	fi
-	@echo "setup: cc and $$(cargo --version) are present; Rust $(RUST_VERSION) or later is needed"
+	@echo "setup: c++, libclang and $$(cargo --version) are present; Rust $(RUST_VERSION) or later is needed"
 
 build: ## build the release binary and say where it is
 	cargo build --release --locked
