@@ -3,14 +3,25 @@
 //! Data is what the command was asked for, as a text or as JSON. Progress, warnings and errors never mix with it.
 //! Secrets are not taken from arguments, because other users can read those.
 
+mod account;
+mod amount;
 mod exit;
 mod failure;
 mod genesis;
 mod key;
+mod node;
 mod output;
 mod password;
 mod program;
+mod query;
+mod remote;
+mod rpc_call;
+mod send;
+mod signing;
+mod submitting;
 mod terminal;
+mod tx;
+mod verifying;
 
 pub use exit::Exit;
 
@@ -23,16 +34,19 @@ use clap::{Args, Parser, Subcommand};
 use failure::Failure;
 use output::{Format, Output};
 
-/// A permissioned blockchain node: genesis documents and keys.
+/// A permissioned blockchain node, and the tools of its operators and users.
 #[derive(Debug, Parser)]
 #[command(name = "althing", version, propagate_version = false, disable_help_subcommand = true, max_term_width = 100)]
 #[command(after_help = "Examples:
-  althing genesis new --dev --validators 4 --dir devnet
-  althing key new alice
-  althing genesis validate genesis.json --output json
+  althing genesis new --dev --validators 1 --dir devnet
+  althing node run --home devnet/node --genesis devnet/genesis.json \\
+    --validator-key devnet/keys/DEV-validator-0.pem
+  althing send --key devnet/keys/DEV-account-0.pem --to talt1… --amount 12.50
+  althing account show talt1… --genesis devnet/genesis.json --verify
 
-Exit codes: 0 done, 1 it differs or failed, 2 wrong usage, 6 not found, 7 key or password,
-10 a signature did not verify, 78 invalid genesis. docs/cli.md has all of them.")]
+Exit codes: 0 done, 1 it differs or failed, 2 wrong usage, 3 rejected, 4 failed in execution, 5 not decided yet,
+6 not found, 7 key or password, 8 no node, 9 unhealthy, 10 a proof or signature did not verify, 75 try again later,
+78 invalid configuration. docs/cli.md has all of them.")]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -63,6 +77,22 @@ enum Command {
     /// Make, show and move keys
     #[command(subcommand)]
     Key(key::Command),
+    /// Run a node, or see how one is
+    #[command(subcommand)]
+    Node(node::Command),
+    /// Move an amount, and wait until it is final
+    Send(Box<send::Send>),
+    /// Make, sign, submit and follow transactions
+    #[command(subcommand)]
+    Tx(Box<tx::Command>),
+    /// Show accounts, with proof if asked
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Show blocks, transactions and validators
+    #[command(subcommand)]
+    Query(query::Command),
+    /// Call any method of a node
+    Rpc(rpc_call::Rpc),
     /// Write a completion script for a shell to standard output
     #[command(after_help = "Example:
   althing completions bash > ~/.local/share/bash-completion/completions/althing")]
@@ -89,6 +119,12 @@ fn run(cli: Cli) -> Exit {
     let result = match cli.command {
         Command::Genesis(command) => genesis::run(command, home, &output),
         Command::Key(command) => key::run(command, home, &output),
+        Command::Node(command) => node::run(command, home, &output),
+        Command::Send(send) => send.run(home, &output),
+        Command::Tx(command) => tx::run(*command, home, &output),
+        Command::Account(command) => account::run(command, home, &output),
+        Command::Query(command) => query::run(command, home, &output),
+        Command::Rpc(rpc) => rpc.run(&output),
         Command::Completions { shell } => program::completions(shell, &output),
         Command::Version => program::version(&output),
     };
@@ -96,6 +132,12 @@ fn run(cli: Cli) -> Exit {
         output.failure(&failure);
         failure.exit()
     })
+}
+
+/// The home folder that was named, or the user's own.
+pub(crate) fn home_or_default(home: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let home = home.or_else(|| std::env::home_dir().map(|user| user.join(".althing")));
+    home.ok_or_else(|| Failure::usage("there is no home folder").hint("give --home DIR or set ALTHING_HOME"))
 }
 
 /// The home folder that the environment names. A variable without a value is as good as none.

@@ -1,8 +1,12 @@
 //! The binary `althing` and what it is made of: the only room that knows all rooms, and that touches files, terminals,
 //! the clock and randomness.
 //!
-//! What exists so far is the command line for genesis documents and keys ([`cli`]) and keys on disk ([`keys`]).
+//! [`replica`] composes consensus and mempool into one machine without I/O; [`shell`] gives it threads, disks and sockets;
+//! [`cli`] is the command line; [`keys`] are keys on disk; [`config`] is what may differ between nodes.
 
 pub mod cli;
+pub mod config;
 mod files;
 pub mod keys;
+pub mod replica;
+pub mod shell;

@@ -72,7 +72,6 @@ tags! {
     /// Keys of a development network, derived from a public seed.
     DevKey => "althing/dev-key/v1",
     /// The identity that a vote log is bound to.
-    /// The identity that a vote log is bound to.
     VoteLog => "althing/vote-log/v1",
     /// The identity that a batch log is bound to.
     BatchLog => "althing/batch-log/v1",

@@ -1,5 +1,6 @@
 //! A command's failure: one sentence, a symbol for scripts, an exit code, and what the user can do about it.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use althing_genesis::GenesisError;
@@ -11,14 +12,24 @@ use crate::keys::{FileError, KeyFileError, KeyStoreError, NameError};
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
-    symbol: &'static str,
+    symbol: Cow<'static, str>,
     message: String,
     hint: Option<String>,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, symbol: &'static str, message: impl Into<String>) -> Self {
-        Self { exit, symbol, message: message.into(), hint: None }
+        Self { exit, symbol: Cow::Borrowed(symbol), message: message.into(), hint: None }
+    }
+
+    /// A node's refusal, with the symbol that it gave.
+    pub(crate) fn refused(exit: Exit, symbol: String, message: String) -> Self {
+        Self { exit, symbol: Cow::Owned(symbol), message, hint: None }
+    }
+
+    /// The same failure of another kind.
+    pub(crate) fn with_exit(self, exit: Exit) -> Self {
+        Self { exit, ..self }
     }
 
     /// Arguments that parse and make no sense together.
@@ -47,8 +58,8 @@ impl Failure {
         self.exit
     }
 
-    pub(crate) const fn symbol(&self) -> &'static str {
-        self.symbol
+    pub(crate) fn symbol(&self) -> &str {
+        &self.symbol
     }
 
     pub(crate) fn message(&self) -> &str {

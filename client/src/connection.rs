@@ -1,0 +1,144 @@
+//! Questions to one node or to the first of several that answers.
+
+use std::time::Duration;
+
+use jsonrpsee_core::client::{ClientT as _, Error};
+use jsonrpsee_core::params::ObjectParams;
+use jsonrpsee_core::traits::ToRpcParams;
+use jsonrpsee_http_client::{HttpClient, HttpClientBuilder};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, value::RawValue};
+
+use crate::error::{ClientError, Refusal};
+
+/// Bytes of an answer at most (`decisions.md` section 2).
+const RESPONSE_BYTES_MAX: u32 = 8 << 20;
+/// Bytes of a request at most.
+const REQUEST_BYTES_MAX: u32 = 2 << 20;
+/// How long an answer may take. Methods that wait do so for at most 30 s.
+const TIMEOUT: Duration = Duration::from_secs(35);
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Endpoints at most.
+const ENDPOINTS_MAX: usize = 64;
+
+/// One node, or several that serve the same chain.
+///
+/// Every question goes to the first endpoint; where that cannot be reached, or says that it lags behind, to the next.
+/// So a question may be asked twice. Submitting is safe to repeat: the same bytes are executed once.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Clone, Debug)]
+struct Endpoint {
+    url: String,
+    client: HttpClient,
+}
+
+/// Parameters by name, from any serialisable struct or JSON object.
+struct Named<T>(T);
+
+impl<T: Serialize + Send> ToRpcParams for Named<T> {
+    fn to_rpc_params(self) -> Result<Option<Box<RawValue>>, serde_json::Error> {
+        match serde_json::to_value(self.0)? {
+            Value::Null => ObjectParams::new().to_rpc_params(),
+            value => serde_json::value::to_raw_value(&value).map(Some),
+        }
+    }
+}
+
+impl Connection {
+    /// A connection to these endpoints: `http://HOST:PORT`, with or without `/rpc`. Nothing is sent yet.
+    pub fn new<'a>(endpoints: impl IntoIterator<Item = &'a str>) -> Result<Self, ClientError> {
+        let endpoints: Result<Vec<Endpoint>, ClientError> = endpoints.into_iter().take(ENDPOINTS_MAX).map(endpoint).collect();
+        let endpoints = endpoints?;
+        if endpoints.is_empty() {
+            let reason = "there is no endpoint".to_owned();
+            return Err(ClientError::Endpoint { endpoint: String::new(), reason });
+        }
+        Ok(Self { endpoints })
+    }
+
+    /// Asks. `parameters` is an object with the method's parameters by name.
+    pub async fn call<R: DeserializeOwned>(&self, method: &str, parameters: impl Serialize) -> Result<R, ClientError> {
+        let parameters = serde_json::to_value(parameters).map_err(|error| self.malformed(&error))?;
+        let mut last = None;
+        for endpoint in &self.endpoints {
+            match endpoint.ask(method, &parameters).await {
+                Err(error) if error.another_node_may_help() => last = Some(error),
+                answer => return answer,
+            }
+        }
+        Err(last.expect("a connection has at least one endpoint"))
+    }
+
+    /// The first endpoint, for messages.
+    pub fn name(&self) -> &str {
+        self.endpoints.first().map_or("", |endpoint| &endpoint.url)
+    }
+
+    fn malformed(&self, error: &serde_json::Error) -> ClientError {
+        ClientError::Malformed { endpoint: self.name().to_owned(), reason: error.to_string() }
+    }
+}
+
+impl ClientError {
+    fn another_node_may_help(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Malformed { .. } => true,
+            Self::Refused(refusal) => refusal.is_about_this_node(),
+            Self::Endpoint { .. } => false,
+        }
+    }
+}
+
+impl Endpoint {
+    async fn ask<R: DeserializeOwned>(&self, method: &str, parameters: &Value) -> Result<R, ClientError> {
+        let answer: Result<Value, Error> = self.client.request(method, Named(parameters)).await;
+        let url = || self.url.clone();
+        let value = answer.map_err(|error| match error {
+            Error::Call(object) => {
+                let data = object.data().map(|data| data.get());
+                ClientError::Refused(Box::new(Refusal::new(object.code(), object.message(), data)))
+            }
+            Error::RequestTimeout => {
+                ClientError::Unreachable { endpoint: url(), reason: format!("no answer within {} s", TIMEOUT.as_secs()) }
+            }
+            Error::Transport(error) => ClientError::Unreachable { endpoint: url(), reason: root_cause(&*error) },
+            other => ClientError::Malformed { endpoint: url(), reason: other.to_string() },
+        })?;
+        serde_json::from_value(value).map_err(|error| ClientError::Malformed { endpoint: url(), reason: error.to_string() })
+    }
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, ClientError> {
+    let refuse = |reason: &str| ClientError::Endpoint { endpoint: text.to_owned(), reason: reason.to_owned() };
+    let address = text.strip_prefix("http://").ok_or_else(|| {
+        if text.starts_with("https://") {
+            refuse("this version speaks plain HTTP only; put the node and the client on one machine, or a tunnel between")
+        } else {
+            refuse("an endpoint begins with http://")
+        }
+    })?;
+    let address = address.trim_end_matches('/').trim_end_matches("/rpc");
+    let client = HttpClientBuilder::default()
+        .max_request_size(REQUEST_BYTES_MAX)
+        .max_response_size(RESPONSE_BYTES_MAX)
+        .request_timeout(TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .build(format!("http://{address}/rpc"))
+        .map_err(|error| refuse(&error.to_string()))?;
+    Ok(Endpoint { url: format!("http://{address}"), client })
+}
+
+/// The innermost cause: what the system said.
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,77 @@
+//! Turns a block and what it came to into the one batch of writes that commits it.
+
+use althing_storage::WriteBatch;
+use althing_types::{Block, Hash, Height, encode};
+
+use crate::block::{FinalBlock, OrderedBatch};
+use crate::execute::Executed;
+use crate::head::Head;
+use crate::overlay::StateChange;
+use crate::record::{ExecutedAt, Place, SummaryRecord};
+use crate::space::{
+    BATCH, BODY, CARRIER, FINALIZATION, HEADER, HEIGHT_OF, HISTORY, INCLUDED, META, META_HEAD, RECEIPT, STATE,
+    STATE_AT, SUMMARY, TX_AT, by_account, by_batch, by_height, by_index, state, state_at,
+};
+
+/// Writes what is stored of a block and of its execution, but the nodes of the state tree.
+pub(crate) fn write_block(batch: &mut WriteBatch, given: &FinalBlock, executed: &Executed, head: &Head) {
+    let (height, id) = (head.header.height, head.id);
+    write_frame(batch, &given.block, id);
+    if given.finalization.vote.digest == id {
+        batch.put(FINALIZATION, by_height(height), encode(&given.finalization));
+    }
+    for summary in &given.block.body.results {
+        batch.put(CARRIER, by_height(summary.height), encode(&height));
+    }
+    given.batches.iter().for_each(|ordered| write_batch(batch, ordered));
+    write_traces(batch, executed, height);
+    write_state(batch, &executed.changes, height);
+    write_head(batch, head);
+}
+
+/// Writes a block's header and body and how to find it.
+pub(crate) fn write_frame(batch: &mut WriteBatch, block: &Block, id: Hash) {
+    let height = block.header.height;
+    batch.put(HEADER, by_height(height), encode(&block.header));
+    batch.put(BODY, by_height(height), encode(&block.body));
+    batch.put(HEIGHT_OF, *id.as_bytes(), encode(&height));
+}
+
+/// Writes the values that hold from a height on.
+pub(crate) fn write_state(batch: &mut WriteBatch, changes: &[StateChange], height: Height) {
+    for (key, value) in changes {
+        let key = state(key);
+        batch.put(STATE_AT, state_at(&key, height), encode(value));
+        match value {
+            Some(value) => batch.put(STATE, key, value.clone()),
+            None => batch.delete(STATE, key),
+        }
+    }
+}
+
+/// Writes what a store is opened again from.
+pub(crate) fn write_head(batch: &mut WriteBatch, head: &Head) {
+    let executed = SummaryRecord { summary: head.summary, tree_version: head.tree_version };
+    batch.put(SUMMARY, by_height(head.header.height), encode(&executed));
+    batch.put(META, META_HEAD, encode(&head.record()));
+}
+
+fn write_batch(batch: &mut WriteBatch, ordered: &OrderedBatch) {
+    let of = &ordered.signed.batch;
+    batch.put(BATCH, by_batch(of.epoch, of.lane, of.seq), encode(&*ordered.signed));
+}
+
+fn write_traces(batch: &mut WriteBatch, executed: &Executed, height: Height) {
+    let places: Vec<Place> = executed.traces.iter().map(|trace| trace.place).collect();
+    if !places.is_empty() {
+        batch.put(INCLUDED, by_height(height), encode(&places));
+    }
+    for (included, trace) in executed.included.iter().zip(&executed.traces) {
+        let index = included.index;
+        batch.put(TX_AT, *included.id.as_bytes(), encode(&ExecutedAt { height, index, place: trace.place }));
+        batch.put(RECEIPT, by_index(height, index), trace.receipt.clone());
+        for account in &trace.accounts {
+            batch.put(HISTORY, by_account(account, height, index), *included.id.as_bytes());
+        }
+    }
+}

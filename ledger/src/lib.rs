@@ -1,0 +1,69 @@
+//! The replicated state: executes final blocks, commits each in one atomic write, answers reads with proofs.
+//!
+//! # What is here
+//!
+//! [`Ledger`] is the one writer. It takes final blocks with all batches that they order, in the order of their heights,
+//! executes them through `althing_contracts`, and writes everything that follows in one commit of the store.
+//! [`Reader`]s stand beside it, any number of them, and read by height.
+//!
+//! # What this room guarantees
+//!
+//! 1. What is in the store is a pure function of genesis and of the final blocks that were committed with their
+//!    Finalizations. Two ledgers that were given the same hold the same bytes.
+//! 2. A block is committed whole or not at all. What was committed before a crash is there after it, and a block that
+//!    is handed over again changes nothing.
+//! 3. What a reader returns belongs to one height. It never sees a block before that is durable.
+//! 4. The state root is a pure function of the keys and values of the state.
+//! 5. What comes from the store and does not decode is an error, never another value and never a panic.
+//!
+//! # What it deliberately does not do
+//!
+//! It verifies no signature and judges no block: that a block is final and that its transactions were verified is the
+//! caller's to know. It starts no thread, reads no clock, and removes nothing: history is kept whole. Contracts in
+//! WebAssembly are the matter of `althing_contracts`.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        reason = "a test that goes wrong should stop where it does"
+    )
+)]
+
+mod admission;
+mod block;
+mod commit;
+mod error;
+mod execute;
+mod genesis_state;
+mod head;
+mod ledger;
+mod order;
+mod overlay;
+mod reader;
+mod record;
+mod space;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use admission::LatestState;
+pub use block::{Committed, FinalBlock, Included, OrderedBatch, PassedOver, Skipped};
+pub use error::{BatchFault, LedgerError};
+pub use head::Head;
+pub use ledger::Ledger;
+pub use reader::{
+    BALANCES_MAX, HistoryCursor, HistoryEntry, HistoryPage, LocatedTransaction, PAGE_MAX, PROVEN_KEYS_MAX,
+    ProvenReceipt, ProvenState, ProvenTransaction, RUN_BLOCKS_MAX, RUN_LINK_MAX, Reader, Run,
+};
+pub use space::{SCHEMA_VERSION, SPACES};

@@ -1,0 +1,94 @@
+//! Those who read beside the writer: by height, so that what they return belongs together whatever is committed
+//! meanwhile.
+//!
+//! A reader takes the head first. What the writer adds later has a higher height and is not looked at. Everything that
+//! is returned was durable before it could be seen. Lists are bounded: whoever wants more asks again from where the
+//! last answer ended.
+
+mod chain;
+mod history;
+mod proofs;
+mod state;
+mod transactions;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use althing_contracts::BlockContext;
+use althing_storage::{OrderedStore, Space};
+use althing_types::{ChainParams, Height, TimeMs};
+use borsh::BorshDeserialize;
+
+pub use self::chain::{RUN_BLOCKS_MAX, RUN_LINK_MAX, Run};
+pub use self::history::{HistoryCursor, HistoryEntry, HistoryPage};
+pub use self::proofs::{PROVEN_KEYS_MAX, ProvenReceipt, ProvenState, ProvenTransaction};
+pub use self::state::BALANCES_MAX;
+pub use self::transactions::LocatedTransaction;
+use crate::admission::LatestState;
+use crate::error::LedgerError;
+use crate::head::Head;
+use crate::record::load;
+
+/// Items of a page at most, whatever its reader asks for (`decisions.md` section 2).
+pub const PAGE_MAX: usize = 500;
+
+/// One who reads beside the writer. Clones read the same ledger.
+#[derive(Debug)]
+pub struct Reader<S> {
+    store: Arc<S>,
+    head: Arc<RwLock<Arc<Head>>>,
+}
+
+impl<S> Clone for Reader<S> {
+    fn clone(&self) -> Self {
+        Self { store: self.store.clone(), head: self.head.clone() }
+    }
+}
+
+impl<S: OrderedStore> Reader<S> {
+    pub(crate) const fn new(store: Arc<S>, head: Arc<RwLock<Arc<Head>>>) -> Self {
+        Self { store, head }
+    }
+
+    /// The last committed block.
+    pub fn head(&self) -> Arc<Head> {
+        self.head.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What execution needs for a dry run above the last committed block: `time` is the caller's wall clock, which
+    /// counts from the last block's time on.
+    pub fn for_admission(&self, time: TimeMs, params: &ChainParams) -> (BlockContext, LatestState<S>) {
+        let head = self.head();
+        let context = BlockContext {
+            height: head.header.height.next(),
+            time: time.max(head.header.time.next()),
+            params: *params,
+        };
+        (context, LatestState::new(self.store.clone()))
+    }
+
+    /// The store, to build a reader whose head stays behind.
+    #[cfg(test)]
+    pub(crate) fn store_for_tests(&self) -> Arc<S> {
+        self.store.clone()
+    }
+
+    fn load<T: BorshDeserialize>(
+        &self,
+        space: Space,
+        key: &[u8],
+        what: &'static str,
+    ) -> Result<Option<T>, LedgerError> {
+        load(&*self.store, space, key, what)
+    }
+
+    /// Refuses a height above the last committed one.
+    fn committed(&self, height: Height) -> Result<Height, LedgerError> {
+        let head = self.head().header.height;
+        if height > head { Err(LedgerError::HeightInFuture { height, head }) } else { Ok(height) }
+    }
+
+    /// Whether the height is committed, for questions about what may not exist.
+    fn is_committed(&self, height: Height) -> bool {
+        height <= self.head().header.height
+    }
+}

@@ -1,0 +1,7 @@
+//! The whole room: chains of final blocks over the store in memory that fails on purpose, and over the one on disk.
+
+mod commits;
+mod crashes;
+pub(crate) mod kit;
+mod proving;
+mod reading;

@@ -1,0 +1,42 @@
+//! The state tree behind a door, so that how it is computed can change and its root cannot.
+//!
+//! The tree is the Jellyfish Merkle tree that `althing_types::StateProof` defines: its root is a pure function of the
+//! keys and values of the state. Trees of all versions share the nodes that they have in common. A version is not a
+//! height: a block that changes nothing makes none.
+
+mod cache;
+mod jmt;
+mod node;
+mod proof;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use althing_storage::{OrderedStore, WriteBatch};
+use althing_types::{Hash, StateProof};
+
+pub(crate) use self::jmt::JmtTree;
+use crate::error::LedgerError;
+use crate::overlay::StateChange;
+
+/// A state tree with all of its versions.
+pub(crate) trait StateTree {
+    /// Makes `version` out of the one before by these changes, each key once, and adds the nodes to `batch`. Returns
+    /// the root. The caller calls [`StateTree::keep`] once the batch is committed; if it is not, it may call this
+    /// again. Version 0 is made out of the empty tree.
+    fn grow<S: OrderedStore>(
+        &mut self,
+        store: &S,
+        version: u64,
+        changes: &[StateChange],
+        batch: &mut WriteBatch,
+    ) -> Result<Hash, LedgerError>;
+
+    /// What was grown last is committed.
+    fn keep(&mut self);
+
+    /// The root of a version.
+    fn root<S: OrderedStore>(store: &S, version: u64) -> Result<Hash, LedgerError>;
+
+    /// The path to a tree key in a version: what stands there, or that nothing does.
+    fn prove<S: OrderedStore>(store: &S, version: u64, key: &Hash) -> Result<StateProof, LedgerError>;
+}

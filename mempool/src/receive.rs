@@ -1,0 +1,102 @@
+//! Batches that arrive: what is kept, what waits, what is dropped, and what is evidence (L1, L3, L9).
+
+use althing_types::{Evidence, LaneTip, ValidatorIndex};
+
+use crate::batch::{CheckedBatch, Fault, RejectedBatch};
+use crate::config::{LANE_BATCHES_MAX, LANE_BYTES_MAX, NAMED_BYTES_MAX, RECEIVER_PART};
+use crate::output::{DataJudgement, Output};
+use crate::state::{Context, Mempool};
+
+impl Mempool {
+    /// A batch arrived, from its owner or from anybody who holds it: its signature says whose it is.
+    pub(crate) fn on_batch(&mut self, cx: &mut Context<'_>, from: ValidatorIndex, batch: CheckedBatch) {
+        let tip = batch.tip();
+        if self.lane(tip.lane).is_none_or(|lane| lane.held(tip.seq, tip.tip).is_some() || tip.seq <= lane.committed()) {
+            // Its owner sends it again because an acknowledgement was lost, so it is said once more.
+            if from != self.config.me && u32::from(from.get()) == tip.lane {
+                self.note_unsaid(cx.now, tip.lane);
+            }
+            return;
+        }
+        self.expose(cx, &batch);
+        if tip.lane == self.config.own_lane() {
+            // We signed it and do not have it: our log was lost (D6).
+            self.fall_silent(cx);
+        }
+        match self.wanted(cx, &batch) {
+            Some(is_final) if is_final || self.bytes_beside() < NAMED_BYTES_MAX => self.append(cx, batch),
+            Some(_) => {}
+            None => self.receive(batch),
+        }
+    }
+
+    /// Takes a batch that no block names, if it comes within the receiver's window (L3).
+    fn receive(&mut self, batch: CheckedBatch) {
+        let (tip, own) = (batch.tip(), self.config.own_lane());
+        let Some(lane) = self.lane_mut(tip.lane).filter(|_| tip.lane != own) else { return };
+        let base = lane.window_base();
+        let (_, bytes) = lane.used_above(base);
+        // One batch is kept for each number, so the highest number bounds the count as well.
+        let ahead_max = LANE_BATCHES_MAX.saturating_mul(u64::try_from(RECEIVER_PART).unwrap_or(1));
+        let within = tip.seq <= base.saturating_add(ahead_max)
+            && bytes.saturating_add(batch.bytes()) <= LANE_BYTES_MAX.saturating_mul(RECEIVER_PART);
+        if within && tip.seq > lane.tip().seq && lane.rival(&batch).is_none() {
+            lane.wait(batch);
+            self.touched.insert(tip.lane);
+        }
+    }
+
+    /// Gives out evidence if the owner signed another batch for the same place (L9, R9).
+    fn expose(&mut self, cx: &mut Context<'_>, batch: &CheckedBatch) {
+        let Some(lane) = self.lane_mut(batch.tip().lane).filter(|lane| !lane.is_exposed) else { return };
+        let Some(rival) = lane.rival(batch) else { return };
+        let (a, b) = ((rival.head(), rival.signed().signature), (batch.head(), batch.signed().signature));
+        lane.is_exposed = true;
+        lane.is_tainted = true;
+        cx.out.push(Output::Evidence(if a < b { Evidence::Batches(a, b) } else { Evidence::Batches(b, a) }));
+    }
+
+    /// A batch did not pass. If its owner signed it nothing extends the lane any more (L1, L8), and a block that
+    /// names it is invalid.
+    pub(crate) fn on_rejected(&mut self, cx: &mut Context<'_>, from: ValidatorIndex, rejected: &RejectedBatch) {
+        let what = rejected.error().name();
+        match rejected.error().fault() {
+            Fault::Nobody => {}
+            Fault::Messenger => cx.out.push(Output::Misbehaved { peer: from, what }),
+            Fault::Owner => {
+                let place = rejected.place();
+                for ((_, digest), check) in &mut self.checks {
+                    if check.places_of(place.tip).next().is_some() {
+                        check.say(*digest, DataJudgement::Invalid, cx.out);
+                    }
+                }
+                let owner = ValidatorIndex::new(u16::try_from(place.lane).unwrap_or(u16::MAX));
+                if let Some(lane) = self.lane_mut(place.lane).filter(|lane| !lane.is_tainted) {
+                    lane.is_tainted = true;
+                    cx.out.push(Output::Misbehaved { peer: owner, what });
+                }
+            }
+        }
+    }
+
+    /// Whether a block that waits names this batch, and whether any such block is final. A block that names it for
+    /// another place than its own is invalid.
+    fn wanted(&mut self, cx: &mut Context<'_>, batch: &CheckedBatch) -> Option<bool> {
+        let tip = batch.tip();
+        let mut wanted = None;
+        for ((_, digest), check) in &mut self.checks {
+            let places: Vec<LaneTip> = check.places_of(tip.tip).collect();
+            if places.iter().any(|place| *place != tip) {
+                check.say(*digest, DataJudgement::Invalid, cx.out);
+            } else if !places.is_empty() {
+                wanted = Some(check.is_final || wanted == Some(true));
+            }
+        }
+        wanted
+    }
+
+    /// Bytes of batches that are kept only because blocks name them.
+    fn bytes_beside(&self) -> usize {
+        self.lanes.iter().fold(0, |sum, lane| sum.saturating_add(lane.bytes_beside()))
+    }
+}

@@ -1,0 +1,158 @@
+//! `althing node run`: configuration, genesis and key are read and compared; then the node runs until it is told to
+//! stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use althing_genesis::{DOCUMENT_BYTES_MAX, Genesis};
+use althing_types::SecretKey;
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::failure::Failure;
+use crate::cli::output::Output;
+use crate::cli::{Exit, home_or_default, password};
+use crate::config::{Config, ConfigError, LogFormat};
+use crate::files;
+use crate::keys;
+use crate::shell::{Node, NodeOptions, Reason, StartError};
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The genesis document [default: HOME/config/genesis.json]
+    #[arg(long, value_name = "FILE")]
+    genesis: Option<PathBuf>,
+    /// The validator's key [default: HOME/config/validator_key.pem]
+    #[arg(long, value_name = "FILE")]
+    validator_key: Option<PathBuf>,
+    /// A file whose one line is the key's password
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Where the node keeps its data [default: HOME/data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where JSON-RPC, health and metrics are served; port 0 takes a free one [default: 127.0.0.1:26600]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    rpc_addr: Option<SocketAddr>,
+    /// A configuration file [default: HOME/config/config.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Which events are written to standard error: a level, or directives such as info,althing_node=debug
+    #[arg(long, value_name = "FILTER")]
+    log_filter: Option<String>,
+    /// How events are written [default: human]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// Serve a development network, whose keys are public, to other machines
+    #[arg(long)]
+    i_know_this_is_a_devnet: bool,
+}
+
+impl Run {
+    pub(crate) fn run(self, home: Option<PathBuf>, output: &Output) -> Result<Exit, Failure> {
+        let home = home_or_default(home)?;
+        let config = self.configuration(&home)?;
+        let genesis_path = home.join(&config.files.genesis);
+        let genesis = read_genesis(&genesis_path)?;
+        self.refuse_public_devnet(&genesis, config.rpc.addr)?;
+        let key_path = home.join(&config.files.validator_key);
+        let key = read_key(&key_path, config.files.password.as_deref().map(|path| home.join(path)), &genesis)?;
+        let data = home.join(&config.files.data);
+        let (chain_id, genesis_hash) = (genesis.chain_id().to_owned(), genesis.hash());
+        let options = NodeOptions { genesis, key, data, config };
+        let node = Node::start(options).map_err(|error| start_failure(&error, &key_path))?;
+        let rpc = format!("http://{}", node.rpc_addr());
+        let ready = json!({
+            "rpc": rpc, "pid": std::process::id(), "chainId": chain_id, "genesisHash": genesis_hash.to_string(),
+        });
+        output.either(|| format!("ready: {rpc}/rpc, chain {chain_id}, genesis {genesis_hash}\n"), ready)?;
+        match node.wait() {
+            Reason::Asked => Ok(Exit::Done),
+            Reason::Disk(what) => Err(Failure::new(Exit::Failed, "DISK", what)
+                .hint("look at the disk: space, health, mount options; nothing that was acknowledged is lost")),
+            Reason::Chain(what) => Err(Failure::new(Exit::Failed, "DIVERGED", what)
+                .hint("keep the data folder as evidence, and compare with other validators")),
+        }
+    }
+
+    /// The configuration with the options in place.
+    fn configuration(&self, home: &Path) -> Result<Config, Failure> {
+        let path = self.config.clone().unwrap_or_else(|| home.join("config/config.toml"));
+        if self.config.is_some() && !path.exists() {
+            return Err(files::FileError::Missing { path }.into());
+        }
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let mut config = Config::load(&path, variables).map_err(|error| config_failure(&error))?;
+        let here = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let paths = &mut config.files;
+        paths.genesis = self.genesis.as_ref().map_or_else(|| paths.genesis.clone(), here);
+        paths.validator_key = self.validator_key.as_ref().map_or_else(|| paths.validator_key.clone(), here);
+        paths.data = self.data.as_ref().map_or_else(|| paths.data.clone(), here);
+        paths.password = self.password_file.as_ref().map(here).or_else(|| paths.password.clone());
+        config.rpc.addr = self.rpc_addr.unwrap_or(config.rpc.addr);
+        config.log.format = self.log_format.unwrap_or(config.log.format);
+        if let Some(filter) = &self.log_filter {
+            config.log.filter.clone_from(filter);
+        }
+        Ok(config)
+    }
+
+    /// The accounts of a development network belong to everybody who reads its seed.
+    fn refuse_public_devnet(&self, genesis: &Genesis, addr: SocketAddr) -> Result<(), Failure> {
+        if !genesis.is_dev() || addr.ip().is_loopback() || self.i_know_this_is_a_devnet {
+            return Ok(());
+        }
+        let message = format!("{} is a development network with public keys, and {addr} is not loopback", genesis.chain_id());
+        Err(Failure::new(Exit::Configuration, "DEV_NETWORK", message)
+            .hint("serve it on 127.0.0.1, or give --i-know-this-is-a-devnet"))
+    }
+}
+
+fn read_genesis(path: &Path) -> Result<Genesis, Failure> {
+    let bytes = files::read(path, DOCUMENT_BYTES_MAX).map_err(|error| {
+        Failure::from(error)
+            .with_exit(Exit::Configuration)
+            .hint("give --genesis FILE, or put the document at HOME/config/genesis.json")
+    })?;
+    Genesis::parse(&bytes).map_err(|error| Failure::genesis(path, &error))
+}
+
+fn read_key(path: &Path, password: Option<PathBuf>, genesis: &Genesis) -> Result<SecretKey, Failure> {
+    let file = keys::load(path)?;
+    file.check_chain(genesis.is_dev()).map_err(|error| Failure::of_key(path, &error))?;
+    let password = password::for_opening(&file, path, password.as_deref())?;
+    file.open(password.as_ref()).map_err(|error| Failure::of_key(path, &error))
+}
+
+fn config_failure(error: &ConfigError) -> Failure {
+    Failure::new(Exit::Configuration, "CONFIG_INVALID", error.to_string())
+        .hint("docs/operations.md says what each key may hold")
+}
+
+/// A node that cannot start: what is wrong, and what can be done.
+fn start_failure(error: &StartError, key_path: &Path) -> Failure {
+    let message = error.to_string();
+    match error {
+        StartError::NotAValidator { .. } => Failure::new(Exit::Key, "KEY_NOT_IN_GENESIS", message)
+            .hint(format!("{} is another key, or the genesis document is another chain's", key_path.display())),
+        StartError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+            Failure::new(Exit::Temporary, "PORT_IN_USE", message)
+                .hint("stop the process that listens there, or give --rpc-addr with another port")
+        }
+        StartError::Listen { .. } => Failure::new(Exit::Configuration, "LISTEN", message)
+            .hint("give --rpc-addr with an address of this machine"),
+        _ if error.is_in_use() => Failure::new(Exit::Temporary, "DATA_IN_USE", message)
+            .hint("stop the other node first; two nodes with one key would contradict each other"),
+        StartError::Data(_) => Failure::new(Exit::Configuration, "DATA_FOLDER", message)
+            .hint("give --data or --home with this node's own folder, or an empty one"),
+        StartError::Votes(_) | StartError::LostLog { .. } => Failure::new(Exit::Configuration, "VOTE_LOG", message).hint(
+            "restore the whole data folder from the newest copy; never start with an older copy of data/votes alone",
+        ),
+        StartError::Telemetry(_) => Failure::new(Exit::Configuration, "CONFIG_INVALID", message),
+        _ => Failure::new(Exit::Failed, "START", message)
+            .hint("look at the disk: space, health, permissions; docs/operations.md lists these messages"),
+    }
+}

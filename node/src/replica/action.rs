@@ -1,0 +1,122 @@
+//! What a replica asks its surroundings to do.
+
+use std::sync::Arc;
+
+use althing_consensus::{Alarm, Envelope, Record};
+use althing_mempool::{AdmitError, CheckedBatch, DataMessage, DropReason, Known, Range, SharedBatch};
+use althing_types::{Block, Evidence, Finalization, Hash, Height, SignedBatch, ValidatorIndex};
+
+/// Who should get a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipients {
+    /// Every other validator.
+    All,
+    /// These, ascending.
+    Some(Vec<ValidatorIndex>),
+}
+
+/// A message to other validators. The class of a message says on which stream it travels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Of consensus.
+    Consensus(Box<Envelope>),
+    /// Of the data plane.
+    Data(DataMessage),
+}
+
+/// Something that somebody wants to know, and that nothing depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A transaction was admitted.
+    Admitted(Hash),
+    /// A transaction that is here already was offered again.
+    Known(Hash, Known),
+    /// A transaction was not admitted.
+    Refused(Hash, AdmitError),
+    /// These transactions are in a batch of our own that is durable here.
+    Accepted(Arc<Vec<Hash>>),
+    /// These transactions left the pool without a batch of ours.
+    Dropped(Vec<Hash>, DropReason),
+    /// A validator provably misbehaved.
+    Evidence(Evidence),
+    /// Something that an operator must know.
+    Alarm(Alarm),
+    /// A validator sent or signed something that no honest one does.
+    Misbehaved(ValidatorIndex, &'static str),
+    /// This validator's own lane is silent until the next epoch, because batches of it were lost (rule D6).
+    Silent,
+}
+
+/// What a replica asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Append to the log of consensus; answer with [`crate::replica::Event::VotesDurable`].
+    AppendVote {
+        /// The record's place.
+        lsn: althing_consensus::Lsn,
+        /// The record.
+        record: Box<Record>,
+    },
+    /// Replace the log of consensus.
+    CompactVotes {
+        /// The place that stands for the replacement.
+        lsn: althing_consensus::Lsn,
+        /// All that the log holds afterwards.
+        records: Vec<Record>,
+    },
+    /// Append to the log of batches; answer with [`crate::replica::Event::BatchesDurable`].
+    AppendBatch {
+        /// The record's place.
+        lsn: althing_mempool::Lsn,
+        /// The batch.
+        batch: Arc<SignedBatch>,
+    },
+    /// Replace the log of batches.
+    CompactBatches {
+        /// The place that stands for the replacement.
+        lsn: althing_mempool::Lsn,
+        /// All that the log holds afterwards.
+        batches: Vec<Arc<SignedBatch>>,
+    },
+    /// Send a message. What it depends on is durable.
+    Send {
+        /// To whom.
+        to: Recipients,
+        /// The message.
+        message: Message,
+    },
+    /// Check a batch on another thread; answer with [`crate::replica::Event::Batch`], in the order of these actions
+    /// for each sender.
+    CheckBatch {
+        /// Who sent it.
+        from: ValidatorIndex,
+        /// The batch.
+        batch: SharedBatch,
+    },
+    /// Execute and commit a final block; answer with [`crate::replica::Event::Committed`]. Blocks come in the order
+    /// of their heights.
+    Execute {
+        /// The block.
+        block: Box<Block>,
+        /// The certificate of the block or of a descendant.
+        finalization: Box<Finalization>,
+        /// All batches that it orders.
+        batches: Vec<CheckedBatch>,
+    },
+    /// Send final blocks above this height to a peer, from the ledger.
+    ServeBlocks {
+        /// Who asks.
+        to: ValidatorIndex,
+        /// The height of the last final block that it has.
+        above: Height,
+    },
+    /// Send batches to a peer, from the ledger, from the highest down.
+    ServeBatches {
+        /// Who asks.
+        to: ValidatorIndex,
+        /// Which.
+        range: Range,
+    },
+    /// Tell somebody.
+    Note(Note),
+}

@@ -1,0 +1,100 @@
+//! What goes wrong inside a node, in the words of the catalogue of errors. Details that are the operator's business go
+//! to the log; the caller learns a code and one sentence.
+
+use std::fmt::Display;
+
+use althing_contracts::SkipReason;
+use althing_ledger::LedgerError;
+use althing_mempool::AdmitError;
+use althing_rpc::api::{ApiError, ErrorCode, refusal_of};
+
+use crate::shell::intake::Rejected;
+use crate::shell::mailbox::Refused;
+
+/// How long whoever meets a full queue should wait, in milliseconds.
+const RETRY_MS: u64 = 100;
+
+/// The ledger has no answer, or cannot be read.
+pub(super) fn ledger_failed(error: LedgerError) -> ApiError {
+    let message = error.to_string();
+    match error {
+        LedgerError::ProofUnavailable { .. } => ApiError::new(ErrorCode::ProofUnavailable, message),
+        LedgerError::HeightInFuture { height, head } => ApiError::new(ErrorCode::HeightInFuture, message)
+            .with_number("height", height.get())
+            .with_number("latest", head.get()),
+        LedgerError::TooMany { .. } => ApiError::new(ErrorCode::InvalidParams, message),
+        error => internal("the ledger cannot be read", &error),
+    }
+}
+
+/// Something that should not happen. The caller learns no more than that.
+pub(super) fn internal(what: &'static str, error: &impl Display) -> ApiError {
+    tracing::error!(%error, "{what}");
+    ApiError::new(ErrorCode::Internal, what)
+}
+
+/// A queue is full, or the node is about to end.
+pub(super) fn busy(refused: Refused) -> ApiError {
+    match refused {
+        Refused::Full => ApiError::new(ErrorCode::Overloaded, "the node has more to do than it can").retry_after_ms(RETRY_MS),
+        Refused::Closed => ApiError::new(ErrorCode::ShuttingDown, "the node is about to end"),
+    }
+}
+
+/// A transaction did not pass the doors.
+pub(super) fn rejected(rejected: Rejected) -> ApiError {
+    match rejected {
+        Rejected::Transaction(error) => error.into(),
+        Rejected::Included(_) => ApiError::new(ErrorCode::Internal, "the transaction is on the chain and was not found"),
+        Rejected::Skipped(_, reason) => skipped(reason),
+        Rejected::Fails(receipt) => refusal_of(&receipt),
+        Rejected::Ledger(error) => ledger_failed(error),
+        Rejected::Busy(refused) => busy(refused),
+    }
+}
+
+fn skipped(reason: SkipReason) -> ApiError {
+    let message = reason.to_string();
+    let (code, number) = match reason {
+        SkipReason::Expired => (ErrorCode::TxExpired, None),
+        SkipReason::TooFarAhead => (ErrorCode::TxTooFarAhead, None),
+        SkipReason::Unauthorized => (ErrorCode::TxUnauthorized, None),
+        SkipReason::SequenceUsed { next } => (ErrorCode::TxSequenceUsed, Some(("next", next))),
+        SkipReason::SequenceAhead { next } => (ErrorCode::TxSequenceAhead, Some(("next", next))),
+        SkipReason::LanesFull | SkipReason::LaneEnded => (ErrorCode::TxLanesFull, None),
+        SkipReason::GasLimit { max } => (ErrorCode::TxGasLimit, Some(("max", max))),
+        SkipReason::SurplusSignatures { required } => (ErrorCode::TxOutOfGas, Some(("required", required))),
+    };
+    let error = ApiError::new(code, message);
+    match number {
+        Some((name, value)) => error.with_number(name, value),
+        None => error,
+    }
+}
+
+/// The pool did not take a transaction.
+pub(super) fn refused_by_pool(error: &AdmitError) -> ApiError {
+    let of = |code| ApiError::new(code, error.to_string());
+    match *error {
+        AdmitError::Full { retry_after_ms } => of(ErrorCode::MempoolFull).retry_after_ms(retry_after_ms),
+        AdmitError::LaneBusy { retry_after_ms } => of(ErrorCode::LaneBusy).retry_after_ms(retry_after_ms),
+        AdmitError::Silent => of(ErrorCode::LaneSilent),
+        AdmitError::SenderQuota { retry_after_ms } => of(ErrorCode::SenderQuota).retry_after_ms(retry_after_ms),
+        AdmitError::Expired { valid_until, now } => {
+            of(ErrorCode::TxExpired).with_number("validUntil", valid_until).with_number("now", now)
+        }
+        AdmitError::TooFarAhead { valid_until, max } => {
+            of(ErrorCode::TxTooFarAhead).with_number("validUntil", valid_until).with_number("max", max)
+        }
+        AdmitError::GasLimit { gas_limit, max } => {
+            of(ErrorCode::TxGasLimit).with_number("given", gas_limit).with_number("max", max)
+        }
+        AdmitError::TooLarge { .. } => of(ErrorCode::TxTooLarge),
+        AdmitError::SequenceUsed { given, next } => {
+            of(ErrorCode::TxSequenceUsed).with_number("given", given).with_number("next", next)
+        }
+        AdmitError::SequenceTooFar { given, next } => {
+            of(ErrorCode::TxSequenceAhead).with_number("given", given).with_number("next", next)
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! A development network in a temporary folder, made by the command line as a user would make it, and its accounts.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use althing_genesis::{DevRole, Genesis, dev_key};
+use althing_types::{
+    Action, Address, AssetId, AuthPolicy, AuthProof, Bytes, Hash, List, Replay, SecretKey, SignedTransaction, TimeMs,
+    TransactionBody,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::process::{Home, program};
+use super::rpc::{CallError, call};
+
+/// What the keys of the network are derived from.
+const SEED: &str = "cluster";
+/// More gas than a transfer with one signature needs.
+const GAS_LIMIT: u64 = 100_000;
+/// How long a transaction of these tests is valid.
+const VALID_FOR_MS: u64 = 300_000;
+
+/// A network whose nodes are not running yet.
+#[derive(Debug)]
+pub(crate) struct Network {
+    /// Its genesis document.
+    pub(crate) genesis: Genesis,
+    folder: TempDir,
+}
+
+impl Network {
+    /// Makes a network of so many validators.
+    pub(crate) fn new(validators: u16) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let devnet = folder.path().join("devnet");
+        let mut command = program();
+        command.args(["genesis", "new", "--dev", "--seed", SEED, "--validators", &validators.to_string(), "--dir"]);
+        let made = command.arg(&devnet).output().expect("the program can be started");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let document = fs::read(devnet.join("genesis.json")).expect("the document is there");
+        let genesis = Genesis::parse(&document).expect("it is valid");
+        Self { genesis, folder }
+    }
+
+    /// Where the files of a validator are.
+    pub(crate) fn home(&self, index: u16) -> Home {
+        let devnet = self.folder.path().join("devnet");
+        Home {
+            genesis: devnet.join("genesis.json"),
+            key: devnet.join(format!("keys/DEV-validator-{index}.pem")),
+            folder: self.folder.path().join(format!("node-{index}")),
+        }
+    }
+
+    /// The network's own asset.
+    pub(crate) fn asset(&self) -> AssetId {
+        AssetId::of_genesis(&self.genesis.first_asset().expect("a development network has one").symbol)
+    }
+
+    /// The symbol of that asset.
+    pub(crate) fn symbol(&self) -> &str {
+        self.genesis.first_asset().expect("a development network has one").symbol.as_str()
+    }
+
+    /// The key of a funded account.
+    pub(crate) fn account_key(index: u32) -> SecretKey {
+        dev_key(SEED, DevRole::Account, index)
+    }
+
+    /// The address of a funded account.
+    pub(crate) fn account(index: u32) -> Address {
+        Address::of_policy(&AuthPolicy::Key(Self::account_key(index).public_key()))
+    }
+
+    /// An address as text.
+    pub(crate) fn text(&self, address: Address) -> String {
+        address.to_text(self.genesis.prefix())
+    }
+
+    /// The body of a transfer from a funded account.
+    pub(crate) fn transfer_body(&self, from: u32, to: Address, amount: u128, salt: u64) -> TransactionBody {
+        TransactionBody {
+            chain: self.genesis.hash(),
+            sender: Self::account(from),
+            replay: Replay::Expiring { valid_until: TimeMs::new(wall_ms() + VALID_FOR_MS), salt },
+            gas_limit: GAS_LIMIT,
+            sponsor: None,
+            action: Action::Transfer { asset: self.asset(), to, amount },
+            trees: List::empty(),
+            memo: Bytes::default(),
+            ext: List::empty(),
+        }
+    }
+
+    /// A signed transfer from a funded account.
+    pub(crate) fn transfer(&self, from: u32, to: Address, amount: u128, salt: u64) -> SignedTransaction {
+        sign(self.transfer_body(from, to, amount, salt), &Self::account_key(from))
+    }
+
+    /// What an account holds of the network's asset, by a node's word.
+    pub(crate) fn balance(&self, node: SocketAddr, address: Address) -> u128 {
+        let account = call(node, "account_get", &json!({ "address": self.text(address) })).expect("it answers");
+        account["balances"][self.symbol()].as_str().map_or(0, |amount| amount.parse().expect("a number"))
+    }
+}
+
+/// Signs for an account that never set a policy.
+pub(crate) fn sign(body: TransactionBody, key: &SecretKey) -> SignedTransaction {
+    let signature = key.sign(&body.sign_hash());
+    let proof = AuthProof {
+        who: body.sender,
+        reveal: Some(AuthPolicy::Key(key.public_key())),
+        sigs: List::truncated(vec![(key.public_key(), signature)]),
+    };
+    SignedTransaction::V1 { body, auth: List::truncated(vec![proof]) }
+}
+
+/// Submits a transaction, and waits as long as `wait_until` says.
+pub(crate) fn submit(node: SocketAddr, transaction: &SignedTransaction, wait_until: &str) -> Result<Value, CallError> {
+    let bytes = format!("0x{}", const_hex::encode(transaction.to_bytes()));
+    call(node, "tx_submit", &json!({ "tx": bytes, "waitUntil": wait_until, "timeoutMs": 20_000 }))
+}
+
+/// What a node says about a transaction.
+pub(crate) fn status(node: SocketAddr, id: &Hash) -> Result<Value, CallError> {
+    call(node, "tx_get", &json!({ "txId": id.to_string() }))
+}
+
+/// Wall time in milliseconds.
+#[expect(clippy::disallowed_methods, reason = "real processes need real time")]
+pub(crate) fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later than 1970");
+    u64::try_from(since.as_millis()).expect("it is a while until then")
+}

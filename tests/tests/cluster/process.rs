@@ -1,0 +1,124 @@
+//! A node as a process of its own: started, asked, killed, started again.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// How long a node may take to be ready, or to end when it is asked to.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a node's files are.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    /// The genesis document.
+    pub(crate) genesis: PathBuf,
+    /// The validator's key.
+    pub(crate) key: PathBuf,
+    /// The node's own folder.
+    pub(crate) folder: PathBuf,
+}
+
+/// A running node. It is killed when this goes away.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    /// Where its public window is.
+    pub(crate) rpc: SocketAddr,
+}
+
+/// The program under test.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_althing-under-test"));
+    command.env_remove("ALTHING_HOME").env("NO_COLOR", "1");
+    command
+}
+
+impl Process {
+    /// Starts a node and waits until it is ready.
+    pub(crate) fn start(home: &Home) -> Self {
+        match Self::try_start(home) {
+            Ok(process) => process,
+            Err(status) => panic!("the node ended with {status}: {}", log_of(home)),
+        }
+    }
+
+    /// Starts a node and waits until it is ready; the exit status if it ends instead.
+    pub(crate) fn try_start(home: &Home) -> Result<Self, ExitStatus> {
+        let mut child = Self::command(home).spawn().expect("the program can be started");
+        let stdout = child.stdout.take().expect("it is piped");
+        let mut ready = String::new();
+        let mut reader = BufReader::new(stdout);
+        // The object is written over several lines; it ends with the first line that closes it, or with the process.
+        while reader.read_line(&mut ready).is_ok_and(|read| read > 0) && !ready.ends_with("}\n") {}
+        if !ready.ends_with("}\n") {
+            return Err(child.wait().expect("it can be waited for"));
+        }
+        let ready: Value = serde_json::from_str(&ready).expect("the ready line is JSON");
+        let rpc = ready["rpc"].as_str().and_then(|url| url.strip_prefix("http://")).expect("it names its window");
+        Ok(Self { rpc: rpc.parse().expect("an address"), child })
+    }
+
+    /// What starts a node. What it says goes to a file in its folder.
+    fn command(home: &Home) -> Command {
+        std::fs::create_dir_all(&home.folder).expect("the folder can be made");
+        let log = OpenOptions::new().create(true).append(true).open(home.folder.join("stderr.log"));
+        let log: File = log.expect("the log can be written");
+        let mut command = program();
+        command.args(["node", "run", "--output", "json", "--rpc-addr", "127.0.0.1:0", "--home"]).arg(&home.folder);
+        command.arg("--genesis").arg(&home.genesis).arg("--validator-key").arg(&home.key);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        command
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills the node without a warning, as a power failure or an impatient operator would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// Asks the node to end, and waits until it has.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).expect("it can be asked");
+        let deadline = now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                return status;
+            }
+            assert!(now() < deadline, "the node did not end within {PATIENCE:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+/// The time of a clock that never goes back.
+#[expect(clippy::disallowed_methods, reason = "real processes need real time")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// The end of what a node wrote to standard error.
+pub(crate) fn log_of(home: &Home) -> String {
+    let mut text = String::new();
+    let read = File::open(home.folder.join("stderr.log")).and_then(|mut file| file.read_to_string(&mut text));
+    let lines: Vec<&str> = text.lines().rev().take(20).collect();
+    read.map_or_else(|error| error.to_string(), |_| lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
+}
