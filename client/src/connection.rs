@@ -53,7 +53,8 @@ impl<T: Serialize + Send> ToRpcParams for Named<T> {
 impl Connection {
     /// A connection to these endpoints: `http://HOST:PORT`, with or without `/rpc`. Nothing is sent yet.
     pub fn new<'a>(endpoints: impl IntoIterator<Item = &'a str>) -> Result<Self, ClientError> {
-        let endpoints: Result<Vec<Endpoint>, ClientError> = endpoints.into_iter().take(ENDPOINTS_MAX).map(endpoint).collect();
+        let endpoints: Result<Vec<Endpoint>, ClientError> =
+            endpoints.into_iter().take(ENDPOINTS_MAX).map(endpoint).collect();
         let endpoints = endpoints?;
         if endpoints.is_empty() {
             let reason = "there is no endpoint".to_owned();
@@ -104,13 +105,20 @@ impl Endpoint {
                 let data = object.data().map(|data| data.get());
                 ClientError::Refused(Box::new(Refusal::new(object.code(), object.message(), data)))
             }
-            Error::RequestTimeout => {
-                ClientError::Unreachable { endpoint: url(), reason: format!("no answer within {} s", TIMEOUT.as_secs()) }
+            Error::RequestTimeout => ClientError::Unreachable {
+                endpoint: url(),
+                reason: format!("no answer within {} s", TIMEOUT.as_secs()),
+                maybe_sent: true,
+            },
+            Error::Transport(error) => {
+                let cause = root_cause(&*error);
+                let maybe_sent = !is_refused(cause);
+                ClientError::Unreachable { endpoint: url(), reason: cause.to_string(), maybe_sent }
             }
-            Error::Transport(error) => ClientError::Unreachable { endpoint: url(), reason: root_cause(&*error) },
             other => ClientError::Malformed { endpoint: url(), reason: other.to_string() },
         })?;
-        serde_json::from_value(value).map_err(|error| ClientError::Malformed { endpoint: url(), reason: error.to_string() })
+        serde_json::from_value(value)
+            .map_err(|error| ClientError::Malformed { endpoint: url(), reason: error.to_string() })
     }
 }
 
@@ -118,7 +126,9 @@ fn endpoint(text: &str) -> Result<Endpoint, ClientError> {
     let refuse = |reason: &str| ClientError::Endpoint { endpoint: text.to_owned(), reason: reason.to_owned() };
     let address = text.strip_prefix("http://").ok_or_else(|| {
         if text.starts_with("https://") {
-            refuse("this version speaks plain HTTP only; put the node and the client on one machine, or a tunnel between")
+            refuse(
+                "this version speaks plain HTTP only; put the node and the client on one machine, or a tunnel between",
+            )
         } else {
             refuse("an endpoint begins with http://")
         }
@@ -135,10 +145,20 @@ fn endpoint(text: &str) -> Result<Endpoint, ClientError> {
 }
 
 /// The innermost cause: what the system said.
-fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+fn root_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string()
+    cause
+}
+
+/// Whether no connection was made, so that nothing can have been sent.
+fn is_refused(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{
+        AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkDown, NetworkUnreachable, NotFound,
+    };
+    let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    let unsent = [AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkDown, NetworkUnreachable, NotFound];
+    kind.is_some_and(|kind| unsent.contains(&kind))
 }

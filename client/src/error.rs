@@ -20,6 +20,8 @@ pub enum ClientError {
         endpoint: String,
         /// What happened.
         reason: String,
+        /// Whether the question may have arrived all the same: only the answer is known to be missing.
+        maybe_sent: bool,
     },
     /// The node answered that it will not or cannot do it.
     #[error("{}", .0.message)]

@@ -13,4 +13,6 @@ mod verify;
 pub use builder::{BuildError, TransactionBuilder, add_signature, assemble, sign_simple};
 pub use connection::Connection;
 pub use error::{ClientError, Refusal};
-pub use verify::{Unverified, Verification, verify_account, verify_block, verify_transaction};
+pub use verify::{
+    AskedAccount, AskedBlock, Unverified, Verification, verify_account, verify_block, verify_transaction,
+};

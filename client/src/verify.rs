@@ -1,22 +1,22 @@
 //! Believing an answer: every value in it is compared with what the proof beside it shows, from the certificate of the
 //! validators down to the bytes under a key.
 //!
-//! The caller gives the committee that genesis names. A node that changes a value, leaves one out, or proves another
-//! height or another account than it speaks of is found out; what it can do is to give no answer, or an old one. How
-//! old is said by the height and the time in the answer.
+//! The caller gives the committee that genesis names and what it asked. A node that changes a value, leaves one out, or
+//! proves something else than was asked is found out; what it can do is to give no answer, or an old one. How old is
+//! said by the height.
 
 mod account;
 mod block;
 mod transaction;
 
-pub use account::verify_account;
-pub use block::verify_block;
+pub use account::{AskedAccount, verify_account};
+pub use block::{AskedBlock, verify_block};
 pub use transaction::verify_transaction;
 
+use althing_rpc::api::{FormError, Hex};
 use althing_types::{
     Committee, DecodeError, Ed25519, Hash, Height, MerkleError, ProofError, Summary, SummaryProof, View, decode,
 };
-use althing_rpc::api::{FormError, Hex};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Bytes of one proof at most: a chain of as many headers as may stand between an answer and its certificate.

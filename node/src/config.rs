@@ -16,8 +16,7 @@ const CONFIG_BYTES_MAX: usize = 256 * 1024;
 pub const ENVIRONMENT_PREFIX: &str = "ALTHING_";
 
 /// The address of the public window unless something else is said.
-const RPC_ADDR_DEFAULT: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 26_600);
+const RPC_ADDR_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 26_600);
 
 /// A node's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -160,9 +159,7 @@ impl Config {
         for (name, value) in variables {
             insert_variable(&mut table, &name, &value)?;
         }
-        let config: Self = table
-            .try_into()
-            .map_err(|error: toml::de::Error| syntax(path, &error))?;
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| syntax(path, &error))?;
         config.check()
     }
 

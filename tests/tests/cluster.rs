@@ -1,7 +1,9 @@
 //! Real processes, real disks, real sockets: what an operator would see. Everything runs on loopback with free ports and
 //! in temporary folders, and every process that is started is ended by its id.
 
+mod lies;
 mod network;
 mod process;
 mod rpc;
 mod survival;
+mod window;

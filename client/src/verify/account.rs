@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use althing_rpc::api::{AccountAnswer, AccountLaneView, Decimal, Hex, PolicyKeyView, PolicyView, ProvenKey};
-use althing_types::{Account, Address, AssetId, AuthPolicy, Committee, StateKey, StateProof, Summary, decode, encode};
+use althing_types::{
+    Account, Address, AddressPrefix, AssetId, AuthPolicy, Committee, Height, StateKey, StateProof, Summary, decode,
+    encode,
+};
 
 use super::{Unverified, Verification, certified_summary, check_encoding, decoded, refused, same};
 
@@ -12,22 +15,41 @@ const VALUE_BYTES_MAX: usize = 8 * 1024;
 /// Bit 0 of an account's flags: frozen.
 const FROZEN: u32 = 1;
 
-/// Checks the answer of `account_get`. `assets` are all assets that the chain's genesis names, with their symbols: the
-/// balance of each must be proven, so that none can be left out.
+/// What was asked about an account.
+#[derive(Clone, Debug)]
+pub struct AskedAccount<'a> {
+    /// The account.
+    pub address: Address,
+    /// How addresses of the chain begin.
+    pub prefix: &'a AddressPrefix,
+    /// The height, if one was asked for.
+    pub at: Option<Height>,
+    /// All assets that the chain's genesis names, with their symbols: the balance of each must be proven, so that none
+    /// can be left out.
+    pub assets: &'a [(String, AssetId)],
+}
+
+/// Checks the answer of `account_get`. The time in the answer is the one value that no proof covers.
 pub fn verify_account(
     answer: &AccountAnswer,
-    address: Address,
-    assets: &[(String, AssetId)],
+    asked: &AskedAccount<'_>,
     committee: &Committee,
 ) -> Result<Verification, Unverified> {
+    let address = asked.address;
     let proof = answer.proof.as_ref().ok_or(Unverified::NoProof)?;
     check_encoding(&proof.encoding)?;
     let (summary, verification) = certified_summary(&proof.summary_proof, committee)?;
+    let about = Address::from_text(&answer.address, asked.prefix);
+    let about = about.map_err(|_| Unverified::Missing { what: "which account it is about".to_owned() })?;
+    same("the account", about.to_text(asked.prefix), address.to_text(asked.prefix))?;
+    if let Some(at) = asked.at {
+        same("the height that was asked for", summary.height, at)?;
+    }
     same("the height", answer.context.height, Decimal(summary.height))?;
     same("the block", answer.context.block_hash.0, summary.block)?;
     same("the state root", answer.context.state_root.0, summary.state_root)?;
     let proven = Proven { keys: &proof.state_proofs, summary };
-    check_balances(answer, address, assets, &proven)?;
+    check_balances(answer, address, asked.assets, &proven)?;
     check_record(answer, address, &proven)?;
     Ok(verification)
 }
@@ -85,7 +107,8 @@ fn check_record(answer: &AccountAnswer, address: Address, proven: &Proven<'_>) -
     let record: Option<Account> = match &value {
         None => None,
         Some(bytes) => Some(
-            decode(bytes, VALUE_BYTES_MAX).map_err(|error| Unverified::Decode { what: "the account's record", error })?,
+            decode(bytes, VALUE_BYTES_MAX)
+                .map_err(|error| Unverified::Decode { what: "the account's record", error })?,
         ),
     };
     let shown = match &record {

@@ -1,18 +1,38 @@
 //! A block: its header is final, and its results are certified.
 
 use althing_rpc::api::{BlockAnswer, Decimal, Hex};
-use althing_types::{ChainProof, Committee, Ed25519, Header};
+use althing_types::{ChainProof, Committee, Ed25519, Hash, Header, Height};
 
 use super::{Unverified, Verification, certified_summary, check_encoding, decoded, refused, same};
 
-/// Checks the answer of `chain_getBlock`. Without certified results, which follow a moment later, only the header is
-/// checked, and the verification has no state root.
-pub fn verify_block(answer: &BlockAnswer, committee: &Committee) -> Result<Verification, Unverified> {
+/// Which block was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedBlock {
+    /// The latest one, whichever that is.
+    Latest,
+    /// The one of this height.
+    Height(Height),
+    /// The one with this hash.
+    Hash(Hash),
+}
+
+/// Checks header and result in the answer of `chain_getBlock`; nothing else in it is covered by the proof. Without
+/// certified results, which follow a moment later, only the header is checked, and the verification has no state root.
+pub fn verify_block(
+    answer: &BlockAnswer,
+    asked: AskedBlock,
+    committee: &Committee,
+) -> Result<Verification, Unverified> {
     let proof = answer.proof.as_ref().ok_or(Unverified::NoProof)?;
     check_encoding(&proof.encoding)?;
     let chain: ChainProof = decoded("the chain", &proof.chain)?;
     let header = chain.verify(&Ed25519, committee).map_err(|error| refused("the header", error))?.into_inner();
     check_header(answer, header)?;
+    match asked {
+        AskedBlock::Latest => {}
+        AskedBlock::Height(height) => same("the height that was asked for", header.height, height)?,
+        AskedBlock::Hash(hash) => same("the block that was asked for", header.id(), hash)?,
+    }
     let Some(summary) = &proof.summary else {
         return Ok(Verification {
             height: header.height,

@@ -1,7 +1,9 @@
 //! A transaction and its receipt: both stand in a certified block, at the same place.
 
 use althing_rpc::api::{Decimal, TransactionAnswer, TransactionStatus};
-use althing_types::{Committee, DEPLOY_BYTES_MAX, Hash, InclusionProof, Receipt, SignedTransaction, decode, encode, leaf_hash};
+use althing_types::{
+    Committee, DEPLOY_BYTES_MAX, Hash, InclusionProof, Receipt, SignedTransaction, decode, encode, leaf_hash,
+};
 
 use super::{Unverified, Verification, certified_summary, check_encoding, decoded, same};
 
@@ -16,8 +18,8 @@ pub fn verify_transaction(
     let (summary, verification) = certified_summary(&proof.summary, committee)?;
     let missing = |what: &str| Unverified::Missing { what: what.to_owned() };
     let bytes = &answer.tx.as_ref().ok_or_else(|| missing("the transaction's bytes"))?.0;
-    let transaction: SignedTransaction = decode(bytes, DEPLOY_BYTES_MAX)
-        .map_err(|error| Unverified::Decode { what: "the transaction", error })?;
+    let transaction: SignedTransaction =
+        decode(bytes, DEPLOY_BYTES_MAX).map_err(|error| Unverified::Decode { what: "the transaction", error })?;
     same("the transaction's id", id, transaction.id())?;
     let at: InclusionProof = decoded("the transaction's place", &proof.tx_inclusion)?;
     at.verify(&leaf_hash(bytes), &summary.tx_root)
@@ -28,6 +30,10 @@ pub fn verify_transaction(
         .verify(&leaf_hash(&proof.receipt.0), &summary.receipts_root)
         .map_err(|error| Unverified::Inclusion { what: "receipt", error })?;
     same("the receipt's place", receipt_at.index, at.index)?;
+    // Another count would let one leaf stand at two places.
+    same("the number of transactions", at.count, summary.tx_count)?;
+    same("the number of receipts", receipt_at.count, summary.tx_count)?;
+    same("the transaction that the answer is about", answer.tx_id.0, id)?;
     same("the receipt's transaction", receipt.tx_id, id)?;
     check_words(answer, &receipt, at.index, summary.height)?;
     Ok((verification, receipt))

@@ -58,6 +58,11 @@ impl<S: OrderedStore> Reader<S> {
         self.located(height, from_index, wanted.get(..limit.min(PAGE_MAX)).unwrap_or(wanted))
     }
 
+    /// The ids of all executed transactions of a height, in the order of execution. The caps of a block bound them.
+    pub fn transaction_ids(&self, height: Height) -> Result<Vec<Hash>, LedgerError> {
+        Ok(self.receipts(self.committed(height)?)?.into_iter().map(|receipt| receipt.tx_id).collect())
+    }
+
     /// The receipt at a place; none if the block executed no such transaction.
     pub fn receipt(&self, height: Height, index: u32) -> Result<Option<Receipt>, LedgerError> {
         self.load(RECEIPT, &by_index(self.committed(height)?, index), "a receipt")

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use althing_contracts::{AssetRecord, SkipReason};
 use althing_genesis::{DevNetwork, Genesis};
-use althing_storage::{RocksOptions, RocksStore, WriteBatch};
+use althing_storage::{OrderedStore as _, RocksOptions, RocksStore, WriteBatch};
 use althing_types::{
     Action, Hash, Height, LaneTip, List, Replay, SignedTransaction, StateKey, Status, Text, TimeMs, encode, leaf_hash,
     merkle_root,
 };
 
 use super::kit::{Chain, FUNDS, address, content, eventful, genesis, network, store, usd};
-use crate::space::{META, META_SCHEMA};
+use crate::space::{META, META_SCHEMA, NODE};
 use crate::tree::tests::root_of;
 use crate::{BatchFault, FinalBlock, Ledger, LedgerError, OrderedBatch, PassedOver};
 
@@ -317,7 +317,6 @@ fn a_store_of_another_chain_form_or_without_a_head_is_refused() {
         store.commit(batch).expect("written");
         error
     };
-    use althing_storage::OrderedStore as _;
     let error = damage(META_SCHEMA, Some(encode(&9u32)));
     assert!(matches!(error, LedgerError::Version { found: 9, expected: 1 }), "{error:?}");
     for (key, value) in [(META_SCHEMA, None), (b"head", None), (b"head", Some(vec![1])), (b"chain", None)] {
@@ -325,6 +324,27 @@ fn a_store_of_another_chain_form_or_without_a_head_is_refused() {
         assert!(matches!(error, LedgerError::Corrupt { .. }), "{error:?}");
     }
     Ledger::open(store.clone(), &genesis).expect("whole again");
+}
+
+#[test]
+fn a_state_tree_that_is_not_that_of_the_head_is_refused() {
+    let (mut chain, store) = (Chain::new(), store());
+    let mut ledger = Ledger::open(store.clone(), &chain.genesis).expect("a fresh store");
+    let root = |version: u64| [&version.to_be_bytes()[..], &[0]].concat();
+    let genesis_root = store.get(NODE, &root(0)).expect("readable").expect("there");
+    let transfer = chain.transfer(0, address(1), 5);
+    chain.commit(&mut ledger, vec![(0, vec![transfer])]);
+    drop(ledger);
+    for replaced in [Some(genesis_root), Some(vec![9]), None] {
+        let mut batch = WriteBatch::default();
+        match replaced {
+            Some(node) => batch.put(NODE, root(1), node),
+            None => batch.delete(NODE, root(1)),
+        }
+        store.commit(batch).expect("written");
+        let error = Ledger::open(store.clone(), &chain.genesis).map(|_| ()).expect_err("refused");
+        assert!(matches!(error, LedgerError::Corrupt { .. }), "{error:?}");
+    }
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl Show {
         let trusted = Trusted::of(own)?;
         let address = trusted.chain.address(&self.address)?;
         let answer = self.remote.ask("account_get", question)?;
-        let verified = verified_account(&answer, address, &trusted)?;
+        let verified = verified_account(&answer, address, self.at, &trusted)?;
         show(&answer, Some(&trusted.chain), Some(&verified), output)
     }
 }
@@ -106,6 +106,8 @@ fn show(answer: &Value, chain: Option<&Chain>, verified: Option<&Verified>, outp
         fields.remove("proof");
         if let Some(verified) = verified {
             fields.insert("verified".to_owned(), verified.to_json());
+            // No proof covers the time.
+            fields.get_mut("context").and_then(Value::as_object_mut).map(|context| context.remove("time"));
         }
     }
     output.either(human, fields)?;
@@ -132,13 +134,13 @@ fn policy_text(policy: &Value) -> String {
 impl History {
     fn run(self, output: &Output) -> Result<Exit, Failure> {
         let order = if self.ascending { "asc" } else { "desc" };
-        let question =
-            json!({ "address": self.address, "limit": self.limit, "cursor": self.cursor, "order": order });
+        let question = json!({ "address": self.address, "limit": self.limit, "cursor": self.cursor, "order": order });
         let answer = self.remote.ask("account_getHistory", question)?;
         let human = || {
-            let rows = answer["items"].as_array().into_iter().flatten().map(|item| {
-                ["height", "index", "txId", "status", "sender"].map(|name| plain(&item[name])).to_vec()
-            });
+            let rows =
+                answer["items"].as_array().into_iter().flatten().map(|item| {
+                    ["height", "index", "txId", "status", "sender"].map(|name| plain(&item[name])).to_vec()
+                });
             let rows: Vec<Vec<String>> = rows.collect();
             let more = answer["nextCursor"].as_str().map(|cursor| format!("more: --cursor {cursor}\n"));
             table(&["height", "index", "transaction", "status", "sender"], &rows) + &more.unwrap_or_default()

@@ -2,24 +2,25 @@
 
 use std::path::PathBuf;
 
+use althing_client::AskedBlock;
 use althing_genesis::time_text;
-use althing_types::TimeMs;
+use althing_types::{Height, TimeMs};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use crate::cli::Exit;
 use crate::cli::account::plain;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, list, table};
 use crate::cli::remote::{Remote, Trust};
 use crate::cli::verifying::{Trusted, Verified, verified_block};
-use crate::cli::Exit;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show a block: the latest one, or that of a height or hash
     #[command(after_help = "Examples:
   althing query block
-  althing query block 42 --genesis genesis.json --verify
+  althing query block 42 --genesis genesis.json --verify     # header and results, which the proof covers
   althing query block 0x… --full --output json")]
     Block(Block),
     /// List blocks, the newest first
@@ -83,30 +84,35 @@ pub(crate) fn run(command: Command, home: Option<PathBuf>, output: &Output) -> R
 
 impl Block {
     fn run(self, home: Option<PathBuf>, output: &Output) -> Result<Exit, Failure> {
-        let (height, hash) = match &self.block {
-            None => (None, None),
-            Some(text) if text.starts_with("0x") => (None, Some(text)),
-            Some(text) => (Some(text), None),
+        let asked = self.asked()?;
+        let (height, hash) = match asked {
+            AskedBlock::Latest => (None, None),
+            AskedBlock::Height(height) => (Some(height.to_string()), None),
+            AskedBlock::Hash(hash) => (None, Some(hash.to_string())),
         };
         let detail = if self.full { "full" } else { "hashes" };
         let question = json!({ "height": height, "hash": hash, "detail": detail, "prove": self.verify });
-        let trusted = match self.verify {
-            true => {
-                let home = crate::cli::home_or_default(home).ok();
-                Some(Trusted::of(self.trust.own(home.as_deref())?)?)
-            }
-            false => None,
+        let trusted = if self.verify {
+            let home = crate::cli::home_or_default(home).ok();
+            Some(Trusted::of(self.trust.own(home.as_deref())?)?)
+        } else {
+            None
         };
         let mut answer = self.remote.ask("chain_getBlock", question)?;
-        let verified = trusted.map(|trusted| verified_block(&answer, &trusted)).transpose()?;
-        if let Some(fields) = answer.as_object_mut() {
-            fields.remove("proof");
-            if let Some(verified) = &verified {
-                fields.insert("verified".to_owned(), verified.to_json());
-            }
+        let verified = trusted.map(|trusted| verified_block(&mut answer, asked, &trusted)).transpose()?;
+        if let (Some(fields), Some(verified)) = (answer.as_object_mut(), &verified) {
+            fields.insert("verified".to_owned(), verified.to_json());
         }
-        output.either(|| block_text(&answer) + &verified.as_ref().map(Verified::to_text).unwrap_or_default(), answer.clone())?;
+        let human = || block_text(&answer) + &verified.as_ref().map(Verified::to_text).unwrap_or_default();
+        output.either(human, answer.clone())?;
         Ok(Exit::Done)
+    }
+
+    fn asked(&self) -> Result<AskedBlock, Failure> {
+        let Some(text) = &self.block else { return Ok(AskedBlock::Latest) };
+        let hash = text.parse().map(AskedBlock::Hash).ok();
+        let height = text.parse().map(Height::new).map(AskedBlock::Height).ok();
+        hash.or(height).ok_or_else(|| Failure::usage(format!("{text} is neither a height nor a block's hash")))
     }
 }
 

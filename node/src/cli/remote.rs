@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use althing_client::{ClientError, Connection, Refusal};
 use althing_genesis::{Asset, DOCUMENT_BYTES_MAX, Genesis};
@@ -16,6 +17,10 @@ use crate::files;
 
 /// Where a node is unless something else is said.
 const RPC_DEFAULT: &str = "http://127.0.0.1:26600";
+/// How often a proof that is not there yet is asked for again, and with what pause: 2 s in all.
+const PROOF_TRIES: u32 = 20;
+/// The pause.
+const PROOF_PAUSE: Duration = Duration::from_millis(100);
 /// The variable that names it.
 const RPC_VARIABLE: &str = "ALTHING_RPC_URL";
 
@@ -40,6 +45,8 @@ pub(crate) struct Trust {
 pub(crate) struct Chain {
     /// Its genesis document.
     pub(crate) genesis: Genesis,
+    /// Whether the document came from a file of the user's, and not from the node.
+    is_own: bool,
 }
 
 impl Remote {
@@ -50,10 +57,19 @@ impl Remote {
         Ok(Connection::new(urls.split(',').map(str::trim))?)
     }
 
-    /// Asks one question.
+    /// Asks one question. A certificate follows the results that it covers a moment later, so a proof that is not there
+    /// yet is asked for again for a while.
     pub(crate) fn ask(&self, method: &str, parameters: Value) -> Result<Value, Failure> {
         let connection = self.connect()?;
-        wait_for(async { Ok(connection.call(method, parameters).await?) })
+        wait_for(async {
+            for _ in 0..PROOF_TRIES {
+                match connection.call(method, &parameters).await {
+                    Err(error) if error.symbol() == Some("PROOF_UNAVAILABLE") => tokio::time::sleep(PROOF_PAUSE).await,
+                    answer => return Ok(answer?),
+                }
+            }
+            Ok(connection.call(method, &parameters).await?)
+        })
     }
 }
 
@@ -67,7 +83,7 @@ impl Trust {
         };
         let bytes = files::read(&path, DOCUMENT_BYTES_MAX)?;
         let genesis = Genesis::parse(&bytes).map_err(|error| Failure::genesis(&path, &error))?;
-        Ok(Some(Chain { genesis }))
+        Ok(Some(Chain { genesis, is_own: true }))
     }
 
     /// The chain by the user's own document, else by the node's word.
@@ -84,7 +100,7 @@ impl Trust {
             Failure::new(Exit::Network, "MALFORMED_ANSWER", format!("the node's genesis document is invalid: {error}"))
         })?;
         output.note(&format!("chain {} by the node's word, genesis {}", genesis.chain_id(), genesis.hash()));
-        Ok(Chain { genesis })
+        Ok(Chain { genesis, is_own: false })
     }
 }
 
@@ -102,6 +118,11 @@ impl Chain {
     /// The asset with a symbol, or the first one.
     pub(crate) fn asset(&self, symbol: Option<&str>) -> Result<(&Asset, AssetId), Failure> {
         let assets = self.genesis.assets();
+        if symbol.is_none() && !self.is_own && assets.len() > 1 {
+            // The genesis hash does not cover the order of the assets, so a node could choose the first one.
+            return Err(Failure::usage("the chain has several assets, and the document is the node's")
+                .hint("name the asset, or give your own genesis document with --genesis"));
+        }
         let asset = match symbol {
             Some(symbol) => assets.iter().find(|asset| asset.symbol.as_str() == symbol),
             None => self.genesis.first_asset(),
@@ -109,7 +130,8 @@ impl Chain {
         let asset = asset.ok_or_else(|| {
             let known: Vec<&str> = assets.iter().map(|asset| asset.symbol.as_str()).collect();
             let asked = symbol.unwrap_or("(none)");
-            Failure::usage(format!("the chain has no asset {asked}")).hint(format!("its assets are: {}", known.join(", ")))
+            Failure::usage(format!("the chain has no asset {asked}"))
+                .hint(format!("its assets are: {}", known.join(", ")))
         })?;
         Ok((asset, AssetId::of_genesis(&asset.symbol)))
     }

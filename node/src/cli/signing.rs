@@ -139,8 +139,9 @@ impl From<BuildError> for Failure {
         match error {
             BuildError::Memo { .. } => Self::usage(message),
             BuildError::Form(_) => Self::new(Exit::Rejected, "TX_MALFORMED", message),
-            BuildError::Stranger { .. } => Self::new(Exit::Key, "KEY_STRANGER", message)
-                .hint("name the account that it signs for with --from"),
+            BuildError::Stranger { .. } => {
+                Self::new(Exit::Key, "KEY_STRANGER", message).hint("name the account that it signs for with --from")
+            }
         }
     }
 }
@@ -154,7 +155,8 @@ pub(crate) fn now() -> TimeMs {
 
 fn random() -> Result<u64, Failure> {
     let mut bytes = [0; 8];
-    let failed = |error: getrandom::Error| Failure::new(Exit::Failed, "INTERNAL", format!("no random numbers: {error}"));
+    let failed =
+        |error: getrandom::Error| Failure::new(Exit::Failed, "INTERNAL", format!("no random numbers: {error}"));
     getrandom::fill(&mut bytes).map_err(failed)?;
     Ok(u64::from_be_bytes(bytes))
 }

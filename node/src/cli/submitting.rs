@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
+use crate::cli::output::Output;
 use crate::cli::remote::{Remote, wait_for};
 use crate::cli::signing::parse_duration;
 
@@ -27,42 +28,72 @@ pub(crate) struct Waiting {
     no_wait: bool,
 }
 
-/// Submits a transaction and waits. Refusals that the node calls temporary are retried with the same bytes.
-pub(crate) fn submit(remote: &Remote, transaction: &SignedTransaction, waiting: &Waiting) -> Result<Value, Failure> {
+/// Submits a transaction and waits. Refusals that the node calls temporary are retried with the same bytes. Where the
+/// answer got lost the transaction may have arrived, so it is followed like one that was taken: a second one in its place
+/// would pay twice.
+pub(crate) fn submit(
+    remote: &Remote,
+    transaction: &SignedTransaction,
+    waiting: &Waiting,
+    output: &Output,
+) -> Result<Value, Failure> {
     let connection = remote.connect()?;
     let bytes = const_hex::encode_prefixed(transaction.to_bytes());
     let wait_until = if waiting.no_wait { "none" } else { "finalized" };
-    let first = || {
-        let question = json!({ "tx": bytes, "waitUntil": wait_until, "timeoutMs": waiting.question_ms() });
-        ("tx_submit", question)
-    };
+    let question = json!({ "tx": bytes, "waitUntil": wait_until, "timeoutMs": waiting.question_ms() });
+    let id = transaction.id();
     wait_for(async {
-        let answer = patiently(&connection, first(), waiting).await?;
-        if waiting.no_wait || !is_open(&answer) { Ok(answer) } else { follow(&connection, transaction.id(), answer, waiting).await }
+        let mut answer = match patiently(&connection, "tx_submit", &question, waiting).await {
+            Ok(answer) => answer,
+            Err(error) if may_have_arrived(&error) => {
+                output.note(&format!("the answer got lost ({error}); {id} may have arrived and is followed"));
+                pending(id)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(fields) = answer.as_object_mut() {
+            // What the transaction is called follows from its bytes, not from the node.
+            fields.insert("txId".to_owned(), Value::String(id.to_string()));
+        }
+        if waiting.no_wait || !is_open(&answer) {
+            return Ok(answer);
+        }
+        follow(&connection, id, answer, waiting).await
     })
 }
 
 /// Waits for a transaction that is known by its id.
 pub(crate) fn wait(remote: &Remote, id: Hash, waiting: &Waiting) -> Result<Value, Failure> {
     let connection = remote.connect()?;
-    wait_for(follow(&connection, id, json!({ "txId": id.to_string(), "status": "pending" }), waiting))
+    wait_for(follow(&connection, id, pending(id), waiting))
 }
 
-/// Asks until the transaction is decided, or the time is over. `answer` is what is known so far.
+fn pending(id: Hash) -> Value {
+    json!({ "txId": id.to_string(), "status": "pending" })
+}
+
+/// Asks until the transaction is decided, or the time is over; then what is known so far is the answer, and its status
+/// says that it is not decided. A node that is away for a while may come back.
 async fn follow(connection: &Connection, id: Hash, mut answer: Value, waiting: &Waiting) -> Result<Value, Failure> {
+    let question = json!({ "txId": id.to_string(), "timeoutMs": waiting.question_ms() });
     let all = Duration::from_millis(waiting.timeout);
     let asked = tokio::time::timeout(all, async {
         loop {
-            let question = json!({ "txId": id.to_string(), "timeoutMs": waiting.question_ms() });
-            answer = patiently(connection, ("tx_wait", question), waiting).await?;
+            match patiently(connection, "tx_wait", &question, waiting).await {
+                Ok(known) => answer = known,
+                Err(ClientError::Unreachable { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
             if !is_open(&answer) {
                 return Ok(());
+            }
+            if answer["status"] != "accepted" {
+                tokio::time::sleep(Duration::from_millis(RETRY_MS_DEFAULT)).await;
             }
         }
     });
     match asked.await {
         Ok(Err(failure)) => Err(failure),
-        // Out of time: what is known so far is the answer, and its status says that it is not decided.
         Ok(Ok(())) | Err(_) => Ok(answer),
     }
 }
@@ -70,19 +101,30 @@ async fn follow(connection: &Connection, id: Hash, mut answer: Value, waiting: &
 /// Asks, and asks again while the refusal is temporary and there is time.
 async fn patiently(
     connection: &Connection,
-    (method, question): (&str, Value),
+    method: &str,
+    question: &Value,
     waiting: &Waiting,
-) -> Result<Value, Failure> {
+) -> Result<Value, ClientError> {
     let mut left = waiting.timeout;
     loop {
-        match connection.call(method, &question).await {
+        match connection.call(method, question).await {
             Err(ClientError::Refused(refusal)) if refusal.retryable && left > 0 => {
                 let pause = refusal.retry_after_ms.unwrap_or(RETRY_MS_DEFAULT).clamp(1, left);
                 left -= pause;
                 tokio::time::sleep(Duration::from_millis(pause)).await;
             }
-            answer => return Ok(answer?),
+            answer => return answer,
         }
+    }
+}
+
+/// Whether the node may have taken the question although there is no answer.
+fn may_have_arrived(error: &ClientError) -> bool {
+    match error {
+        ClientError::Unreachable { maybe_sent, .. } => *maybe_sent,
+        ClientError::Malformed { .. } => true,
+        ClientError::Refused(refusal) => refusal.symbol == "SHUTTING_DOWN",
+        ClientError::Endpoint { .. } => false,
     }
 }
 

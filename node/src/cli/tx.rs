@@ -10,13 +10,13 @@ use althing_types::{DEPLOY_BYTES_MAX, Hash, SignedTransaction, decode as decode_
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::remote::{Remote, Trust};
 use crate::cli::send::{exit_of, fields, receipt_status};
 use crate::cli::submitting::{Waiting, submit, wait};
 use crate::cli::verifying::{Trusted, verified_transaction};
-use crate::cli::Exit;
 use crate::files;
 
 /// Bytes of a file with a transaction at most: its hexadecimal digits with what may stand around them.
@@ -96,8 +96,7 @@ pub(crate) fn run(command: Command, home: Option<PathBuf>, output: &Output) -> R
         Command::Sign(sign) => sign.run(home, output),
         Command::Submit(arguments) => {
             let transaction = arguments.source.read()?;
-            let answer = submit(&arguments.remote, &transaction, &arguments.waiting)?;
-            report(&answer, output)
+            report(&submit(&arguments.remote, &transaction, &arguments.waiting, output)?, output)
         }
         Command::Status(arguments) => status(&arguments, home, output),
         Command::Wait(arguments) => {
@@ -137,7 +136,8 @@ impl Source {
         } else {
             files::read(&PathBuf::from(given), TEXT_BYTES_MAX)?.to_vec()
         };
-        String::from_utf8(bytes).map_err(|_| Failure::new(Exit::Rejected, "TX_MALFORMED", format!("{given} is no text")))
+        String::from_utf8(bytes)
+            .map_err(|_| Failure::new(Exit::Rejected, "TX_MALFORMED", format!("{given} is no text")))
     }
 }
 
@@ -168,13 +168,19 @@ fn status(arguments: &Status, home: Option<PathBuf>, output: &Output) -> Result<
     let home = crate::cli::home_or_default(home).ok();
     let trusted = Trusted::of(arguments.trust.own(home.as_deref())?)?;
     let answer = arguments.remote.ask("tx_get", question)?;
-    let verification = verified_transaction(&answer, id, &trusted)?;
-    let mut shown = fields(&answer);
-    shown["verified"] = verification.to_json();
+    let (verification, receipt) = verified_transaction(&answer, id, &trusted)?;
+    // Nothing is shown that the proof does not cover.
+    let shown = json!({
+        "txId": id.to_string(),
+        "status": "finalized",
+        "height": verification.height().to_string(),
+        "receipt": receipt,
+        "verified": verification.to_json(),
+    });
     let human = || {
-        let status = receipt_status(&answer);
+        let status = receipt_status(&shown);
         format!("{id}: finalized at height {}: {status}\n{}", verification.height(), verification.to_text())
     };
-    output.either(human, shown)?;
-    Ok(exit_of(&answer))
+    output.either(human, shown.clone())?;
+    Ok(exit_of(&shown))
 }

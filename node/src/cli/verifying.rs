@@ -1,8 +1,10 @@
 //! Checking what a node answers against the validators in the user's own genesis document.
 
-use althing_client::{Unverified, Verification, verify_account, verify_block, verify_transaction};
-use althing_rpc::api::{AccountAnswer, BlockAnswer, TransactionAnswer};
-use althing_types::{Address, AssetId, Committee, Hash};
+use althing_client::{
+    AskedAccount, AskedBlock, Unverified, Verification, verify_account, verify_block, verify_transaction,
+};
+use althing_rpc::api::{AccountAnswer, BlockAnswer, Notation, TransactionAnswer};
+use althing_types::{Address, AssetId, Committee, Hash, Height};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -23,7 +25,8 @@ impl Trusted {
     /// The chain by the user's own document; what the node says of itself is no ground for trust.
     pub(crate) fn of(chain: Option<Chain>) -> Result<Self, Failure> {
         let chain = chain.ok_or_else(|| {
-            Failure::usage("verifying needs the genesis document, from somebody whom you trust").hint("give --genesis FILE")
+            Failure::usage("verifying needs the genesis document, from somebody whom you trust")
+                .hint("give --genesis FILE")
         })?;
         let committee = chain.genesis.committee();
         Ok(Self { chain, committee })
@@ -31,7 +34,7 @@ impl Trusted {
 }
 
 impl Verified {
-    pub(crate) fn height(&self) -> u64 {
+    pub(crate) const fn height(&self) -> u64 {
         self.0.height.get()
     }
 
@@ -59,25 +62,41 @@ impl Verified {
     }
 }
 
-/// Checks an account with the balances of all assets of the chain.
-pub(crate) fn verified_account(answer: &Value, address: Address, trusted: &Trusted) -> Result<Verified, Failure> {
+/// Checks an account with the balances of all assets of the chain, at a height if one was asked for.
+pub(crate) fn verified_account(
+    answer: &Value,
+    address: Address,
+    at: Option<u64>,
+    trusted: &Trusted,
+) -> Result<Verified, Failure> {
     let answer: AccountAnswer = shaped(answer)?;
     let assets = trusted.chain.genesis.assets().iter();
     let assets: Vec<(String, AssetId)> =
         assets.map(|asset| (asset.symbol.as_str().to_owned(), AssetId::of_genesis(&asset.symbol))).collect();
-    Ok(Verified(verify_account(&answer, address, &assets, &trusted.committee)?))
+    let (prefix, at) = (trusted.chain.genesis.prefix(), at.map(Height::new));
+    let asked = AskedAccount { address, prefix, at, assets: &assets };
+    Ok(Verified(verify_account(&answer, &asked, &trusted.committee)?))
 }
 
-/// Checks a final transaction and its receipt.
-pub(crate) fn verified_transaction(answer: &Value, id: Hash, trusted: &Trusted) -> Result<Verified, Failure> {
+/// Checks a final transaction; returns the receipt too, written out from the certified bytes and not from the answer.
+pub(crate) fn verified_transaction(answer: &Value, id: Hash, trusted: &Trusted) -> Result<(Verified, Value), Failure> {
     let answer: TransactionAnswer = shaped(answer)?;
-    Ok(Verified(verify_transaction(&answer, id, &trusted.committee)?.0))
+    let (verification, receipt) = verify_transaction(&answer, id, &trusted.committee)?;
+    let genesis = &trusted.chain.genesis;
+    let assets = genesis.assets().iter();
+    let names = assets.map(|asset| (AssetId::of_genesis(&asset.symbol), asset.symbol.as_str().to_owned()));
+    let receipt = Notation::new(genesis.prefix().clone(), names.collect()).receipt(&receipt);
+    Ok((Verified(verification), json!(receipt)))
 }
 
-/// Checks a block.
-pub(crate) fn verified_block(answer: &Value, trusted: &Trusted) -> Result<Verified, Failure> {
-    let answer: BlockAnswer = shaped(answer)?;
-    Ok(Verified(verify_block(&answer, &trusted.committee)?))
+/// Checks header and result of a block. What the proof does not cover is taken out of the answer.
+pub(crate) fn verified_block(answer: &mut Value, asked: AskedBlock, trusted: &Trusted) -> Result<Verified, Failure> {
+    let shape: BlockAnswer = shaped(answer)?;
+    let verification = verify_block(&shape, asked, &trusted.committee)?;
+    if let Some(fields) = answer.as_object_mut() {
+        fields.retain(|name, _| name == "header" || (name == "result" && verification.state_root.is_some()));
+    }
+    Ok(Verified(verification))
 }
 
 fn shaped<T: DeserializeOwned>(answer: &Value) -> Result<T, Failure> {

@@ -38,9 +38,9 @@ pub enum Note {
     /// These transactions left the pool without a batch of ours.
     Dropped(Vec<Hash>, DropReason),
     /// A validator provably misbehaved.
-    Evidence(Evidence),
+    Evidence(Box<Evidence>),
     /// Something that an operator must know.
-    Alarm(Alarm),
+    Alarm(Box<Alarm>),
     /// A validator sent or signed something that no honest one does.
     Misbehaved(ValidatorIndex, &'static str),
     /// This validator's own lane is silent until the next epoch, because batches of it were lost (rule D6).

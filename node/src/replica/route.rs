@@ -89,8 +89,8 @@ impl Replica {
             CoreOutput::Serve { to, above } => out.push(Action::ServeBlocks { to, above }),
             CoreOutput::Hint { leader } => self.tell_mempool(PoolInput::Hint { leader }),
             CoreOutput::TurnDied { view } => self.tell_mempool(PoolInput::ViewDied { view }),
-            CoreOutput::Evidence(evidence) => out.push(Action::Note(Note::Evidence(evidence))),
-            CoreOutput::Alarm(alarm) => out.push(Action::Note(Note::Alarm(alarm))),
+            CoreOutput::Evidence(evidence) => out.push(Action::Note(Note::Evidence(Box::new(evidence)))),
+            CoreOutput::Alarm(alarm) => out.push(Action::Note(Note::Alarm(Box::new(alarm)))),
         }
     }
 
@@ -114,7 +114,7 @@ impl Replica {
                 self.tell_consensus(CoreInput::Built { view, parent, lanes });
             }
             PoolOutput::Work(work) => self.tell_consensus(CoreInput::Work(work_of(work))),
-            PoolOutput::Evidence(evidence) => out.push(Action::Note(Note::Evidence(evidence))),
+            PoolOutput::Evidence(evidence) => out.push(Action::Note(Note::Evidence(Box::new(evidence)))),
             PoolOutput::Misbehaved { peer, what } => out.push(Action::Note(Note::Misbehaved(peer, what))),
             PoolOutput::Silent => out.push(Action::Note(Note::Silent)),
         }

@@ -7,8 +7,8 @@ use althing_consensus::{Now, Record};
 use althing_genesis::{DevNetwork, DevRole, Genesis, dev_key};
 use althing_mempool::Candidate;
 use althing_types::{
-    Action as Act, Address, AssetId, AuthPolicy, AuthProof, Block, Bytes, Hash, LaneTip, List, Monotonic, Replay, Scheme,
-    SecretKey, SignedBatch, SignedTransaction, Signature, Summary, TimeMs, TransactionBody, leaf_hash,
+    Action as Act, Address, AssetId, AuthPolicy, AuthProof, Block, Bytes, Hash, LaneTip, List, Monotonic, Replay,
+    Scheme, SecretKey, Signature, SignedBatch, SignedTransaction, Summary, TimeMs, TransactionBody, leaf_hash,
 };
 
 use super::{Action, Config, Event, Found, Note, Outcome, Replica};

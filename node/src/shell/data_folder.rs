@@ -8,8 +8,10 @@
 //! data/batches/   the log of batches that are not committed yet
 //! ```
 //!
-//! The file `version` is written last when a folder is made, and compared before anything else is opened, so that a
-//! folder of another chain, validator or layout is refused before a byte of it is read or written.
+//! The file `version` is compared before anything else is opened, so that a folder of another chain, validator or layout
+//! is refused before a byte of it is read or written. It is written once the store and both logs exist, before anything
+//! is signed. So where it is there and one of them is not, something was lost, and the folder is refused: whoever went
+//! on would not know what it has said (rule D10).
 
 use std::fs::{self, File};
 use std::io;
@@ -70,6 +72,14 @@ pub enum DataError {
         /// The folder.
         folder: PathBuf,
     },
+    /// A part of it is gone.
+    #[error("{} was in use before, and {} is gone or empty", folder.display(), part.display())]
+    Lost {
+        /// The folder.
+        folder: PathBuf,
+        /// What is gone.
+        part: PathBuf,
+    },
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -89,6 +99,8 @@ pub enum DataError {
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     path: PathBuf,
+    /// Whether it was bound before this process took it.
+    was_bound: bool,
     _lock: File,
 }
 
@@ -105,9 +117,30 @@ impl DataFolder {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(DataError::InUse { folder: path.to_owned() }),
             Err(error) => return Err(io_error("lock", &lock_path)(error.into())),
         }
-        let folder = Self { path: path.to_owned(), _lock: lock };
-        folder.bind(chain, validator)?;
+        let mut folder = Self { path: path.to_owned(), was_bound: false, _lock: lock };
+        folder.was_bound = folder.compare(chain, validator)?;
         Ok(folder)
+    }
+
+    /// Refuses a folder that was in use and lacks its store or one of its logs.
+    pub(crate) fn refuse_lost_parts(&self) -> Result<(), DataError> {
+        let lost = |part: PathBuf| Err(DataError::Lost { folder: self.path.clone(), part });
+        if self.was_bound && !self.db().join("CURRENT").exists() {
+            return lost(self.db());
+        }
+        match [self.votes(), self.batches()].into_iter().find(|log| self.was_bound && !has_segment(log)) {
+            Some(log) => lost(log),
+            None => Ok(()),
+        }
+    }
+
+    /// Binds a new folder to its chain and validator. From here on it counts as used.
+    pub(crate) fn bind(&self, chain: &Hash, validator: &PublicKey) -> Result<(), DataError> {
+        if self.was_bound {
+            return Ok(());
+        }
+        let text = format!("version: {LAYOUT_VERSION}\nchain: {chain}\nvalidator: {validator}\n");
+        Ok(files::write(&self.path.join("version"), text.as_bytes(), Access::Public, Existing::Keep)?)
     }
 
     /// The ledger's store.
@@ -125,15 +158,11 @@ impl DataFolder {
         self.path.join("batches")
     }
 
-    /// Compares the folder's binding with what is given, or writes it if the folder is new.
-    fn bind(&self, chain: &Hash, validator: &PublicKey) -> Result<(), DataError> {
-        let path = self.path.join("version");
-        let bytes = match files::read(&path, VERSION_BYTES_MAX) {
+    /// Compares the folder's binding with what is given; says whether there is one.
+    fn compare(&self, chain: &Hash, validator: &PublicKey) -> Result<bool, DataError> {
+        let bytes = match files::read(&self.path.join("version"), VERSION_BYTES_MAX) {
             Ok(bytes) => bytes,
-            Err(FileError::Missing { .. }) => {
-                let text = format!("version: {LAYOUT_VERSION}\nchain: {chain}\nvalidator: {validator}\n");
-                return Ok(files::write(&path, text.as_bytes(), Access::Public, Existing::Keep)?);
-            }
+            Err(FileError::Missing { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
         let text = String::from_utf8_lossy(&bytes);
@@ -149,9 +178,13 @@ impl DataFolder {
             return Err(DataError::OtherChain { folder: folder(), found: value("chain"), expected: *chain });
         }
         if value("validator") != validator.to_string() {
-            return Err(DataError::OtherValidator { folder: folder(), found: value("validator"), expected: *validator });
+            return Err(DataError::OtherValidator {
+                folder: folder(),
+                found: value("validator"),
+                expected: *validator,
+            });
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -163,6 +196,12 @@ fn refuse_foreign(path: &Path) -> Result<(), DataError> {
         return Err(DataError::Foreign { folder: path.to_owned() });
     }
     Ok(())
+}
+
+/// Whether a log's folder holds at least one segment.
+fn has_segment(log: &Path) -> bool {
+    let mut entries = fs::read_dir(log).into_iter().flatten().flatten();
+    entries.any(|entry| entry.file_name().to_string_lossy().starts_with("segment-"))
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataError {
@@ -178,15 +217,42 @@ mod tests {
         SecretKey::from_seed(&[seed; 32]).public_key()
     }
 
+    /// Opens a folder and binds it, as a start does.
+    fn bound(path: &Path, chain: &Hash, validator: &PublicKey) -> Result<DataFolder, DataError> {
+        let folder = DataFolder::open(path, chain, validator)?;
+        folder.bind(chain, validator)?;
+        Ok(folder)
+    }
+
     #[test]
     fn a_folder_is_bound_to_its_chain_and_validator() {
         let home = tempfile::tempdir().expect("a folder");
         let path = home.path().join("data");
         let (chain, other) = (Hash::new([1; 32]), Hash::new([2; 32]));
-        drop(DataFolder::open(&path, &chain, &key(1)).expect("a new folder"));
-        drop(DataFolder::open(&path, &chain, &key(1)).expect("the same again"));
-        assert!(matches!(DataFolder::open(&path, &other, &key(1)), Err(DataError::OtherChain { .. })));
-        assert!(matches!(DataFolder::open(&path, &chain, &key(2)), Err(DataError::OtherValidator { .. })));
+        drop(bound(&path, &chain, &key(1)).expect("a new folder"));
+        drop(bound(&path, &chain, &key(1)).expect("the same again"));
+        assert!(matches!(bound(&path, &other, &key(1)), Err(DataError::OtherChain { .. })));
+        assert!(matches!(bound(&path, &chain, &key(2)), Err(DataError::OtherValidator { .. })));
+    }
+
+    #[test]
+    fn a_folder_that_was_in_use_and_lost_a_part_is_refused() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = bound(home.path(), &Hash::ZERO, &key(1)).expect("a new folder");
+        folder.refuse_lost_parts().expect("what is new lacks everything");
+        for part in [folder.db().join("CURRENT"), folder.votes().join("segment-1"), folder.batches().join("segment-1")]
+        {
+            fs::create_dir_all(part.parent().expect("it has one")).expect("it can be made");
+            fs::write(part, "x").expect("it can be written");
+        }
+        drop(folder);
+        for lost in ["db/CURRENT", "votes/segment-1", "batches/segment-1"] {
+            let folder = bound(home.path(), &Hash::ZERO, &key(1)).expect("it is bound");
+            folder.refuse_lost_parts().expect("nothing is lost");
+            fs::remove_file(home.path().join(lost)).expect("it is there");
+            assert!(matches!(folder.refuse_lost_parts(), Err(DataError::Lost { .. })), "{lost}");
+            fs::write(home.path().join(lost), "x").expect("it can be written");
+        }
     }
 
     #[test]
@@ -201,7 +267,7 @@ mod tests {
     #[test]
     fn another_layout_and_a_foreign_folder_are_refused() {
         let home = tempfile::tempdir().expect("a folder");
-        drop(DataFolder::open(home.path(), &Hash::ZERO, &key(1)).expect("a new folder"));
+        drop(bound(home.path(), &Hash::ZERO, &key(1)).expect("a new folder"));
         let version = home.path().join("version");
         let text = fs::read_to_string(&version).expect("it is there").replace("version: 1", "version: 9");
         fs::write(&version, text).expect("it can be written");

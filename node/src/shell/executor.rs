@@ -17,14 +17,17 @@ use super::mailbox::{Mail, Mailbox};
 use super::stop::{Stop, spawn};
 use crate::replica::Outcome;
 
+/// Told after each commit: what came of the block, and what the replica has to know of it.
+pub(crate) type Told = Box<dyn Fn(&Committed, Outcome) + Send>;
+
 /// A ledger, and whom it tells.
 pub(crate) struct Executor<S> {
     /// The ledger.
     pub(crate) ledger: Ledger<S>,
     /// Final blocks, ascending. The replica hands over no more than consensus allows to be outstanding.
     pub(crate) blocks: Arc<Mailbox<FinalBlock>>,
-    /// Told after each commit: what came of the block, and what the replica has to know of it.
-    pub(crate) committed: Box<dyn Fn(&Committed, Outcome) + Send>,
+    /// Told after each commit.
+    pub(crate) committed: Told,
     /// The height of the last committed block, for those who wait for the next one.
     pub(crate) height: watch::Sender<Height>,
 }

@@ -70,13 +70,12 @@ pub enum StartError {
         /// What is wrong.
         error: LogError,
     },
-    /// The ledger has blocks, and a log that was written before them is gone.
-    #[error("the ledger ends at height {height}, and the log {} is gone", folder.display())]
-    LostLog {
-        /// Where the log was.
+    /// The batch log ends before the batches of this validator's that the chain has, and there is nobody else to take
+    /// transactions in.
+    #[error("the log of batches in {} was lost or is an older copy", folder.display())]
+    LostBatches {
+        /// Where the log is.
         folder: PathBuf,
-        /// The height of the ledger's last block.
-        height: althing_types::Height,
     },
     /// A log holds something that is no record.
     #[error("the log of {name} holds what is no record: {error}")]
@@ -123,12 +122,17 @@ impl StartError {
     }
 }
 
+/// How long calls under way may take to end.
+const SERVING_MAX: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// A running node.
 #[derive(Debug)]
 pub struct Node {
     stop: Stop,
     rpc_addr: SocketAddr,
     runtime: Runtime,
+    serving: tokio::task::JoinHandle<()>,
+    tracker: Arc<Tracker>,
     closing: Closing,
     _folder: DataFolder,
 }
@@ -166,11 +170,14 @@ impl Node {
         let folder = DataFolder::open(&data, &genesis.hash(), &public_key)?;
         let identity = |tag: Tag| *Hash::to_sign(tag, &genesis.hash(), &public_key).as_bytes();
         let cache_bytes = usize::try_from(u64::from(config.storage.cache_mib) << 20).unwrap_or(usize::MAX);
+        folder.refuse_lost_parts()?;
         let store = RocksStore::open(&folder.db(), SPACES, RocksOptions { cache_bytes, ..RocksOptions::default() })?;
         let ledger = Ledger::open(Arc::new(store.clone()), &genesis)?;
-        refuse_lost_logs(&folder, &ledger)?;
         let (votes_log, votes) = open_log("votes", &folder.votes(), identity(Tag::VoteLog))?;
         let (batches_log, batches) = open_log("batches", &folder.batches(), identity(Tag::BatchLog))?;
+
+        // From here on something may be signed; the folder is no longer a new one.
+        folder.bind(&genesis.hash(), &public_key)?;
 
         let replica = Replica::start(
             replica::Config {
@@ -181,6 +188,10 @@ impl Node {
             },
             found(&ledger, decoded("votes", &votes)?, decoded("batches", &batches)?)?,
         )?;
+        if replica.mempool().is_silent {
+            // A chain of one validator has no other that could take transactions in until the next epoch (D6).
+            return Err(StartError::LostBatches { folder: folder.batches() });
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(StartError::Runtime)?;
         let addr = config.rpc.addr;
@@ -190,9 +201,9 @@ impl Node {
 
         let machines = Machines { ledger, replica, votes_log, batches_log, key, store };
         let parts = machines.start(&genesis);
-        Window::new(&parts, &genesis, me, metrics).open(&runtime, listener, &config.rpc);
-        let Parts { stop, closing, .. } = parts;
-        Ok(Self { stop, rpc_addr, runtime, closing, _folder: folder })
+        let serving = Window::new(&parts, &genesis, me, metrics).open(&runtime, listener, &config.rpc);
+        let Parts { stop, closing, tracker, .. } = parts;
+        Ok(Self { stop, rpc_addr, runtime, serving, tracker, closing, _folder: folder })
     }
 
     /// Where the public window is.
@@ -211,6 +222,12 @@ impl Node {
         });
         self.stop.ask();
         tracing::info!(?reason, "ending");
+        // Those who wait are told; calls under way may end; then the doors behind them close.
+        self.tracker.close();
+        let served = self.runtime.block_on(async { tokio::time::timeout(SERVING_MAX, self.serving).await });
+        if served.is_err() {
+            tracing::warn!("the public window did not close in time");
+        }
         self.closing.close();
         self.runtime.shutdown_timeout(std::time::Duration::from_secs(2));
         // A thread may have met an error while it ended.
@@ -290,10 +307,12 @@ impl Machines {
             blocks: blocks.clone(),
             height: height_sender,
             committed: Box::new(move |committed, outcome| {
-                waiting.committed(committed);
+                // The replica first: whoever looks there after the news finds that it knows.
                 told.post(Order::event(Event::Committed(Box::new(outcome))));
+                waiting.committed(committed);
             }),
         };
+        let index = reader.clone();
         let notes = Notes { tracker: tracker.clone() };
         let turns = Turns {
             replica: self.replica,
@@ -304,6 +323,8 @@ impl Machines {
             batches,
             blocks,
             notes,
+            // A store that cannot be read ends the process elsewhere; a second try costs nothing but room in a block.
+            is_included: Box::new(move |id| index.is_included(id).unwrap_or(false)),
             report_at: std::time::Duration::ZERO,
         };
 
@@ -315,24 +336,9 @@ impl Machines {
             intake.start(stop.clone()),
         ];
         let (doors, closed_orders) = (intake.clone(), orders.clone());
-        let doors = vec![
-            Door(Box::new(move || doors.close())),
-            Door(Box::new(move || closed_orders.close())),
-        ];
+        let doors = vec![Door(Box::new(move || doors.close())), Door(Box::new(move || closed_orders.close()))];
         let closing = Closing { doors, threads, store: self.store.clone() };
         Parts { stop, clock, reader, store: self.store, intake, orders, tracker, height, closing }
-    }
-}
-
-/// A ledger with blocks beside a log that does not exist: whoever went on would not know what it has said (rule D10).
-fn refuse_lost_logs(folder: &DataFolder, ledger: &Ledger<RocksStore>) -> Result<(), StartError> {
-    let height = ledger.head().header.height;
-    if height == althing_types::Height::ZERO {
-        return Ok(());
-    }
-    match [folder.votes(), folder.batches()].into_iter().find(|log| !log.exists()) {
-        Some(folder) => Err(StartError::LostLog { folder, height }),
-        None => Ok(()),
     }
 }
 

@@ -105,6 +105,13 @@ impl Tracker {
         }
     }
 
+    /// Lets all who wait know that there will be no news: their wires are cut.
+    pub(crate) fn close(&self) {
+        let mut waiters = locked(&self.waiters);
+        waiters.by_transaction.clear();
+        waiters.count = 0;
+    }
+
     /// How many wait, for metrics.
     pub(crate) fn count(&self) -> usize {
         locked(&self.waiters).count

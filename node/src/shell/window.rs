@@ -19,8 +19,8 @@ use althing_rpc::api::{
     ValidatorsAnswer, VersionView, VotesView, WaitUntil,
 };
 use althing_rpc::{
-    AccountRecord, AssetEntry, Backend, BlockId, BlockRecord, ChainInfo, HeadRecord, HistoryRecord, Inclusion, Progress,
-    ProvenState, ServerOptions, Simulation, Submission, TransactionProofRecord, TransactionRecord, serve,
+    AccountRecord, AssetEntry, Backend, BlockId, BlockRecord, ChainInfo, HeadRecord, HistoryRecord, Inclusion,
+    Progress, ProvenState, ServerOptions, Simulation, Submission, TransactionProofRecord, TransactionRecord, serve,
 };
 use althing_storage::{Order as ScanOrder, RocksStore};
 use althing_types::{
@@ -32,6 +32,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::clock::Clock;
 use super::intake::{Intake, Rejected};
@@ -100,8 +101,8 @@ impl Window {
         }
     }
 
-    /// Serves until the node ends.
-    pub(super) fn open(self, runtime: &Runtime, listener: TcpListener, config: &RpcConfig) {
+    /// Serves until the node ends; the task ends when calls under way have.
+    pub(super) fn open(self, runtime: &Runtime, listener: TcpListener, config: &RpcConfig) -> JoinHandle<()> {
         let (stop, metrics) = (self.stop.clone(), self.metrics.clone());
         let options = ServerOptions { allowed_hosts: config.allowed_hosts.clone(), ..ServerOptions::default() };
         let asked = stop.clone();
@@ -109,17 +110,17 @@ impl Window {
             asked.reason().await;
         });
         runtime.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the public window failed");
-                stop.ask();
-            }
-        });
-        runtime.spawn(async move {
             loop {
                 tokio::time::sleep(UPKEEP_EVERY).await;
                 metrics.run_upkeep();
             }
         });
+        runtime.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the public window failed");
+                stop.ask();
+            }
+        })
     }
 
     /// Looks at the replica from its own thread.
@@ -182,7 +183,8 @@ impl Window {
         match *stuck {
             _ if !has_work => *stuck = None,
             Some((since, at)) if at == height => {
-                return now.get().saturating_sub(since.get()) > u64::try_from(STUCK_AFTER.as_micros()).unwrap_or(u64::MAX);
+                return now.get().saturating_sub(since.get())
+                    > u64::try_from(STUCK_AFTER.as_micros()).unwrap_or(u64::MAX);
             }
             _ => *stuck = Some((now, height)),
         }
@@ -197,7 +199,8 @@ impl Window {
         };
         let (id, (answer, receiver)) = (candidate.id(), oneshot::channel());
         self.orders.offer(Order::Submit(Box::new(candidate), answer)).map_err(busy)?;
-        let admission = receiver.await.map_err(|_| ApiError::new(ErrorCode::ShuttingDown, "the node is about to end"))?;
+        let admission =
+            receiver.await.map_err(|_| ApiError::new(ErrorCode::ShuttingDown, "the node is about to end"))?;
         match admission {
             Admission::Admitted => Ok(Submission { id, duplicate: false, progress: Progress::Pending }),
             Admission::Known => Ok(Submission { id, duplicate: true, progress: self.progress(id).await? }),
@@ -227,11 +230,7 @@ impl Backend for Window {
 
     fn head(&self) -> HeadRecord {
         let head = self.reader.head();
-        HeadRecord {
-            header: head.header.clone(),
-            summary: head.summary,
-            certified: head.certified.unwrap_or_default(),
-        }
+        HeadRecord { header: head.header.clone(), summary: head.summary, certified: head.certified.unwrap_or_default() }
     }
 
     fn heads(&self) -> watch::Receiver<Height> {
@@ -335,7 +334,10 @@ impl Backend for Window {
             ("replica", check(live, if live { "it answers" } else { "it does not answer" })),
             ("serving", check(serving, if serving { "yes" } else { "the node is about to end" })),
             ("voting", check(voting, if voting { "yes" } else { "this node stopped for good; see its log" })),
-            ("work", check(work, if work { "none has been waiting for long" } else { "work has waited for over 10 s" })),
+            (
+                "work",
+                check(work, if work { "none has been waiting for long" } else { "work has waited for over 10 s" }),
+            ),
         ];
         let ready = checks.iter().all(|(_, check)| check.ok);
         HealthAnswer { live, ready, checks: checks.map(|(name, check)| (name.to_owned(), check)).into() }
@@ -371,8 +373,7 @@ impl Backend for Window {
     }
 
     fn transaction_ids(&self, height: Height) -> Result<Vec<Hash>, ApiError> {
-        let all = self.reader.transactions(height, 0, usize::MAX).map_err(ledger_failed)?;
-        Ok(all.iter().map(|located| located.receipt.tx_id).collect())
+        self.reader.transaction_ids(height).map_err(ledger_failed)
     }
 
     fn transactions(&self, height: Height, from: u32, limit: usize) -> Result<Vec<TransactionRecord>, ApiError> {
@@ -466,11 +467,9 @@ impl Backend for Window {
         let head = self.reader.head();
         let id = transaction.id();
         match self.intake.dry_run(&transaction, id).map_err(ledger_failed)? {
-            Outcome::Executed(execution) => Ok(Simulation {
-                header: head.header.clone(),
-                summary: head.summary,
-                receipt: execution.receipt,
-            }),
+            Outcome::Executed(execution) => {
+                Ok(Simulation { header: head.header.clone(), summary: head.summary, receipt: execution.receipt })
+            }
             Outcome::Skipped(reason) => Err(rejected(Rejected::Skipped(id, reason))),
         }
     }
@@ -491,7 +490,8 @@ impl Backend for Window {
     async fn wait(&self, id: Hash, until: WaitUntil) -> Result<Progress, ApiError> {
         let stage = if until == WaitUntil::Finalized { Stage::Committed } else { Stage::Accepted };
         let news = self.tracker.wait(id, stage);
-        let news = news.ok_or_else(|| ApiError::new(ErrorCode::Overloaded, "too many callers wait").retry_after_ms(500))?;
+        let news =
+            news.ok_or_else(|| ApiError::new(ErrorCode::Overloaded, "too many callers wait").retry_after_ms(500))?;
         let progress = self.progress(id).await?;
         if progress.is_at_least(until) {
             return Ok(progress);

@@ -49,7 +49,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
-    /// The request is not JSON.
+    /// The request is not JSON, or an object that has no id.
     ParseError = -32700, "PARSE_ERROR", final, "send one JSON object, or a list of them";
     /// The JSON is no JSON-RPC 2.0 request.
     InvalidRequest = -32600, "INVALID_REQUEST", final,

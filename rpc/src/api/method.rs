@@ -115,6 +115,8 @@ mod tests {
         SubmitManyParams, SubmitParams, SubscribeBlocksParams, WaitTransactionParams,
     };
     use serde::de::DeserializeOwned;
+    use std::fs;
+    use std::path::Path;
 
     /// The names that a shape of parameters knows, in their order: what it says of a field that it does not know.
     fn known<T: DeserializeOwned>() -> Vec<String> {
@@ -140,6 +142,18 @@ mod tests {
         ];
         for (method, known) in shapes {
             assert_eq!(method.params(), known, "{method}");
+        }
+    }
+
+    #[test]
+    fn the_reference_has_a_row_for_every_method_with_its_parameters() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rpc.md");
+        let reference = fs::read_to_string(path).expect("the reference is there");
+        for method in Method::ALL {
+            let params: Vec<String> = method.params().iter().map(|name| format!("`{name}`")).collect();
+            let params = if params.is_empty() { String::new() } else { format!(" {}", params.join(", ")) };
+            let row = format!("| `{method}` |{params} |");
+            assert!(reference.contains(&row), "docs/rpc.md has no row {row}");
         }
     }
 

@@ -86,7 +86,7 @@ fn completed_error(bytes: &Bytes) -> Option<String> {
     let number = i32::try_from(value.get("error")?.get("code")?.as_i64()?).ok()?;
     let code = ErrorCode::from_number(number)?;
     let sentence = match code {
-        ErrorCode::ParseError => "the request is not JSON",
+        ErrorCode::ParseError => "the request is not JSON, or has no id",
         ErrorCode::InvalidRequest => "the request is no JSON-RPC 2.0 request",
         ErrorCode::RequestTooLarge => "the request is too long",
         ErrorCode::BatchTooLarge => "the batch holds too many calls",

@@ -1,6 +1,7 @@
 //! The smallest JSON-RPC client that will do: what `curl` would send, over a socket, without any code of ours, so that
 //! a fault of our client cannot hide one of the node.
 
+use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -19,6 +20,15 @@ pub(crate) enum CallError {
 impl From<io::Error> for CallError {
     fn from(error: io::Error) -> Self {
         Self::Gone(error)
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone(error) => write!(f, "no answer: {error}"),
+            Self::Refused(error) => write!(f, "refused: {error}"),
+        }
     }
 }
 

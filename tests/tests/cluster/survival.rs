@@ -100,7 +100,7 @@ fn note(id: Hash, answer: Result<serde_json::Value, CallError>, ledger: &mut Led
             ledger.unknown.push(id);
             0
         }
-        Err(refused) => panic!("a good transfer was refused: {refused:?}"),
+        Err(refused) => panic!("a good transfer was refused: {refused}"),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::cli::{Exit, home_or_default, password};
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::files;
 use crate::keys;
-use crate::shell::{Node, NodeOptions, Reason, StartError};
+use crate::shell::{DataError, Node, NodeOptions, Reason, StartError};
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -82,9 +82,8 @@ impl Run {
         if self.config.is_some() && !path.exists() {
             return Err(files::FileError::Missing { path }.into());
         }
-        let variables = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let mut config = Config::load(&path, variables).map_err(|error| config_failure(&error))?;
         let here = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let paths = &mut config.files;
@@ -105,7 +104,8 @@ impl Run {
         if !genesis.is_dev() || addr.ip().is_loopback() || self.i_know_this_is_a_devnet {
             return Ok(());
         }
-        let message = format!("{} is a development network with public keys, and {addr} is not loopback", genesis.chain_id());
+        let message =
+            format!("{} is a development network with public keys, and {addr} is not loopback", genesis.chain_id());
         Err(Failure::new(Exit::Configuration, "DEV_NETWORK", message)
             .hint("serve it on 127.0.0.1, or give --i-know-this-is-a-devnet"))
     }
@@ -142,15 +142,18 @@ fn start_failure(error: &StartError, key_path: &Path) -> Failure {
             Failure::new(Exit::Temporary, "PORT_IN_USE", message)
                 .hint("stop the process that listens there, or give --rpc-addr with another port")
         }
-        StartError::Listen { .. } => Failure::new(Exit::Configuration, "LISTEN", message)
-            .hint("give --rpc-addr with an address of this machine"),
+        StartError::Listen { .. } => {
+            Failure::new(Exit::Configuration, "LISTEN", message).hint("give --rpc-addr with an address of this machine")
+        }
         _ if error.is_in_use() => Failure::new(Exit::Temporary, "DATA_IN_USE", message)
             .hint("stop the other node first; two nodes with one key would contradict each other"),
+        StartError::Votes(_) | StartError::LostBatches { .. } | StartError::Data(DataError::Lost { .. }) => {
+            Failure::new(Exit::Configuration, "DATA_LOST", message).hint(
+                "restore the whole data folder from the newest copy; never start with an older copy of a part of it",
+            )
+        }
         StartError::Data(_) => Failure::new(Exit::Configuration, "DATA_FOLDER", message)
             .hint("give --data or --home with this node's own folder, or an empty one"),
-        StartError::Votes(_) | StartError::LostLog { .. } => Failure::new(Exit::Configuration, "VOTE_LOG", message).hint(
-            "restore the whole data folder from the newest copy; never start with an older copy of data/votes alone",
-        ),
         StartError::Telemetry(_) => Failure::new(Exit::Configuration, "CONFIG_INVALID", message),
         _ => Failure::new(Exit::Failed, "START", message)
             .hint("look at the disk: space, health, permissions; docs/operations.md lists these messages"),

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use althing_types::{Action, Address, AuthPolicy, Replay, SignedTransaction};
 use althing_genesis::time_text;
+use althing_types::{Action, Address, AuthPolicy, Replay, SignedTransaction};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -128,7 +128,8 @@ fn policy_text(policy: &AuthPolicy) -> String {
     match policy {
         AuthPolicy::Key(key) => key.to_string(),
         AuthPolicy::Threshold { need, keys } => {
-            let keys: Vec<String> = keys.iter().map(|entry| format!("{} (weight {})", entry.key, entry.weight)).collect();
+            let keys: Vec<String> =
+                keys.iter().map(|entry| format!("{} (weight {})", entry.key, entry.weight)).collect();
             format!("{need} of {}", keys.join(", "))
         }
         AuthPolicy::Contract(_) => "a contract".to_owned(),

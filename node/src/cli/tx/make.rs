@@ -63,7 +63,11 @@ impl Build {
             (Some(last), false) => {
                 actions.push(last);
                 let batch = List::new(actions).map_err(|actions| {
-                    Failure::usage(format!("{} actions, at most {} fit", actions.len(), althing_types::BATCH_ACTIONS_MAX))
+                    Failure::usage(format!(
+                        "{} actions, at most {} fit",
+                        actions.len(),
+                        althing_types::BATCH_ACTIONS_MAX
+                    ))
                 })?;
                 Action::Batch(batch)
             }
@@ -95,9 +99,9 @@ impl Sign {
 /// The genesis document, which must be at hand: nothing is asked of a node.
 fn offline_chain(trust: &Trust, home: Option<PathBuf>) -> Result<Chain, Failure> {
     let home = crate::cli::home_or_default(home).ok();
-    trust.own(home.as_deref())?.ok_or_else(|| {
-        Failure::usage("no genesis document: this works offline").hint("give --genesis FILE")
-    })
+    trust
+        .own(home.as_deref())?
+        .ok_or_else(|| Failure::usage("no genesis document: this works offline").hint("give --genesis FILE"))
 }
 
 fn transfer(text: &str, chain: &Chain) -> Result<Action, Failure> {

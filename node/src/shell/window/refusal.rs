@@ -36,7 +36,9 @@ pub(super) fn internal(what: &'static str, error: &impl Display) -> ApiError {
 /// A queue is full, or the node is about to end.
 pub(super) fn busy(refused: Refused) -> ApiError {
     match refused {
-        Refused::Full => ApiError::new(ErrorCode::Overloaded, "the node has more to do than it can").retry_after_ms(RETRY_MS),
+        Refused::Full => {
+            ApiError::new(ErrorCode::Overloaded, "the node has more to do than it can").retry_after_ms(RETRY_MS)
+        }
         Refused::Closed => ApiError::new(ErrorCode::ShuttingDown, "the node is about to end"),
     }
 }
@@ -45,7 +47,9 @@ pub(super) fn busy(refused: Refused) -> ApiError {
 pub(super) fn rejected(rejected: Rejected) -> ApiError {
     match rejected {
         Rejected::Transaction(error) => error.into(),
-        Rejected::Included(_) => ApiError::new(ErrorCode::Internal, "the transaction is on the chain and was not found"),
+        Rejected::Included(_) => {
+            ApiError::new(ErrorCode::Internal, "the transaction is on the chain and was not found")
+        }
         Rejected::Skipped(_, reason) => skipped(reason),
         Rejected::Fails(receipt) => refusal_of(&receipt),
         Rejected::Ledger(error) => ledger_failed(error),

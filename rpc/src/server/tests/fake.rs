@@ -1,7 +1,6 @@
 //! A backend that is made up: a chain whose blocks follow from their heights, one transfer in each.
 
 use std::collections::BTreeMap;
-use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 
@@ -27,12 +26,14 @@ pub(super) struct Fake {
     secret: SecretKey,
     heads: watch::Sender<Height>,
     taken: Mutex<BTreeMap<Hash, Progress>>,
-    /// Whether a transaction that is waited for becomes final at once; else never.
-    pub(super) finalizes: AtomicBool,
+    /// Whether transactions that are waited for become final.
+    pub(super) finalizes: watch::Sender<bool>,
     pub(super) is_ready: AtomicBool,
     /// What a read of an account meets, if it must wait.
     pub(super) barrier: Mutex<Option<Arc<Barrier>>>,
     pub(super) waiting: AtomicUsize,
+    /// How often a list of blocks was read.
+    pub(super) lists_read: AtomicUsize,
 }
 
 /// The genesis hash of the chain.
@@ -61,10 +62,11 @@ impl Fake {
             secret,
             heads: watch::Sender::new(Height::new(10)),
             taken: Mutex::default(),
-            finalizes: AtomicBool::new(true),
+            finalizes: watch::Sender::new(true),
             is_ready: AtomicBool::new(true),
             barrier: Mutex::default(),
             waiting: AtomicUsize::new(0),
+            lists_read: AtomicUsize::new(0),
         }
     }
 
@@ -277,6 +279,7 @@ impl Backend for Fake {
     }
 
     fn blocks(&self, from: Height, limit: usize, order: Order) -> Result<Vec<BlockRecord>, ApiError> {
+        self.lists_read.fetch_add(1, Ordering::Relaxed);
         let head = self.heads.borrow().get();
         let heights: Vec<u64> = match order {
             Order::Asc => (from.get()..=head).take(limit).collect(),
@@ -396,10 +399,9 @@ impl Backend for Fake {
     }
 
     async fn wait(&self, id: Hash, until: WaitUntil) -> Result<Progress, ApiError> {
-        if !self.finalizes.load(Ordering::Relaxed) {
-            self.waiting.fetch_add(1, Ordering::Relaxed);
-            return pending().await;
-        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let mut finalizes = self.finalizes.subscribe();
+        drop(finalizes.wait_for(|finalizes| *finalizes).await);
         if until == WaitUntil::Accepted {
             return Ok(Progress::Accepted);
         }
