@@ -14,7 +14,8 @@
 //!    is handed over again changes nothing.
 //! 3. What a reader returns belongs to one height. It never sees a block before that is durable.
 //! 4. The state root is a pure function of the keys and values of the state.
-//! 5. What comes from the store and does not decode is an error, never another value and never a panic.
+//! 5. What comes from the store and does not decode is an error, never another value. The one exception is a balance or
+//!    an account that execution reads: `althing_contracts` then panics, and the process must end.
 //!
 //! # What it deliberately does not do
 //!

@@ -99,7 +99,8 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { filter: "info".to_owned(), format: LogFormat::Human }
+        // What strangers do wrong on the port is counted, and is no event of this node.
+        Self { filter: "info,jsonrpsee_core=error,jsonrpsee_server=error".to_owned(), format: LogFormat::Human }
     }
 }
 

@@ -6,7 +6,7 @@
 //! 2. From a WebSocket whose answers are not taken nothing more is read, so that answers do not pile up.
 //! 3. Reads of the store run on threads for that purpose, a bounded number at once; the reactor never blocks.
 //! 4. A page in a browser reaches the node only under a name that belongs to the node.
-//! 5. Every error carries a code of the catalogue, whoever made it.
+//! 5. Every error carries a code of the catalogue, and over HTTP its data as well, whoever made it.
 //!
 //! It keeps no state beyond its connections, so a restart loses nothing.
 

@@ -15,8 +15,8 @@ use althing_ledger::{HistoryCursor, LedgerError, LocatedTransaction, Reader};
 use althing_mempool::Known;
 use althing_rpc::api::{
     ApiError, CheckView, ConsensusAnswer, Decimal, ErrorCode, HeadView, HealthAnswer, Hex, MempoolView, Notation,
-    Order as PageOrder, PeerCountView, PeerView, Role, StatusAnswer, SyncState, SyncView, TimerView, ValidatorView,
-    ValidatorsAnswer, VersionView, VotesView, WaitUntil,
+    Order as PageOrder, PROTOCOL, PeerCountView, PeerView, Role, StatusAnswer, SyncState, SyncView, TimerView,
+    ValidatorView, ValidatorsAnswer, VersionView, VotesView, WaitUntil,
 };
 use althing_rpc::{
     AccountRecord, AssetEntry, Backend, BlockId, BlockRecord, ChainInfo, HeadRecord, HistoryRecord, Inclusion,
@@ -45,8 +45,6 @@ use crate::config::RpcConfig;
 use crate::replica::Replica;
 use refusal::{busy, internal, ledger_failed, refused_by_pool, rejected};
 
-/// The version of the protocol that validators speak.
-const PROTOCOL: u32 = 1;
 /// How long work may wait before the node counts as not ready.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
 /// How often the metrics library tidies up.
@@ -408,6 +406,10 @@ impl Backend for Window {
 
     fn prove(&self, keys: &[StateKey], at: Option<Height>) -> Result<ProvenState, ApiError> {
         let proven = match at {
+            // It follows from the genesis document, and no certificate will ever cover it.
+            Some(Height::ZERO) => {
+                return Err(ApiError::new(ErrorCode::NotFound, "the state of height 0 has no certificate"));
+            }
             Some(height) => self.reader.prove_at(keys, height),
             None => self.reader.prove(keys),
         };

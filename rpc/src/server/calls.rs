@@ -78,10 +78,12 @@ where
         async move { calls.several(batch).await }
     }
 
-    /// A notification asks for no answer, and there is nothing to notify a node of.
+    /// A request without an id, or with one that cannot be read, is not carried out. Who sent it by mistake should learn
+    /// that, so over HTTP it is told, although a notification asks for no answer.
     fn notification<'a>(&self, notification: Notification<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let _ignored = notification;
-        async move { marked(MethodResponse::notification()) }
+        let error = ApiError::new(ErrorCode::InvalidRequest, "a request needs an id: a text, or a number below 2^64");
+        async move { refusal(Id::Null, &error) }
     }
 }
 

@@ -131,14 +131,14 @@ fn an_answer_about_something_else_or_with_a_balance_left_out_is_not_believed() {
         verify_account(answer, &asked, &committee).is_ok()
     };
     let first = ask(json!("1"));
-    assert!(verify(&first, receiver, Some(1), &[asset.clone()]));
-    assert!(!verify(&first, receiver, Some(3), &[asset.clone()]), "another height");
-    assert!(!verify(&first, Address::new([8; 32]), Some(1), &[asset.clone()]), "another account");
+    assert!(verify(&first, receiver, Some(1), std::slice::from_ref(&asset)));
+    assert!(!verify(&first, receiver, Some(3), std::slice::from_ref(&asset)), "another height");
+    assert!(!verify(&first, Address::new([8; 32]), Some(1), std::slice::from_ref(&asset)), "another account");
     let unknown = ("EUR".to_owned(), AssetId::of_genesis(&"EUR".parse().expect("a symbol")));
     assert!(!verify(&first, receiver, Some(1), &[asset.clone(), unknown]), "an asset without a proof");
     let mut omitted = first.clone();
     omitted.balances.clear();
-    assert!(!verify(&omitted, receiver, Some(1), &[asset.clone()]), "a balance is left out");
+    assert!(!verify(&omitted, receiver, Some(1), std::slice::from_ref(&asset)), "a balance is left out");
     let mut unproven = first.clone();
     unproven.proof = None;
     assert!(!verify(&unproven, receiver, Some(1), &[asset]));
