@@ -172,8 +172,14 @@ fn a_second_node_another_chain_and_a_port_in_use_are_refused_with_a_remedy() {
     // The same keys at another time are another chain.
     let other = Network::new(1);
     assert_eq!(run(&data, &other, "127.0.0.1:0"), (Some(78), "DATA_FOLDER".to_owned()));
-    std::fs::remove_dir_all(data.join("votes")).expect("it is there");
-    assert_eq!(run(&data, &network, "127.0.0.1:0"), (Some(78), "DATA_LOST".to_owned()));
+    for part in ["votes", "batches", "db"] {
+        let (here, away) = (data.join(part), data.join("away"));
+        std::fs::rename(&here, &away).expect("it is there");
+        assert_eq!(run(&data, &network, "127.0.0.1:0"), (Some(78), "DATA_LOST".to_owned()), "without {part}");
+        std::fs::rename(&away, &here).expect("it can be brought back");
+    }
+    let node = Process::start(&network.home(0));
+    assert_eq!(network.balance(node.rpc, Address::new([7; 32])), 5, "with all parts back it goes on");
 }
 
 #[test]
