@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use althing_types::{
-    Certificate, Committee, Finalization, Hash, Height, Monotonic, Quorums, ValidatorIndex, View, VoteKind,
+    Certificate, Committee, Finalization, Hash, Height, Monotonic, Quorums, ValidatorIndex, View, VoteKind, Work,
 };
 
 use crate::chain::{Anchor, Chain};
 use crate::config::{Config, Now, VIEWS_AHEAD_MAX};
 use crate::fetch::{Fetch, Want};
-use crate::input::Work;
 use crate::journal::Journal;
 use crate::message::{Envelope, Message};
 use crate::output::{Alarm, Output, Recipient};

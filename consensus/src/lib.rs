@@ -49,7 +49,7 @@ mod tests;
 pub use chain::Anchor;
 pub use config::{Config, Keys, Now, VIEWS_AHEAD_MAX};
 pub use core::{Core, Snapshot};
-pub use input::{DataJudgement, Input, LaneSeq, Work};
+pub use input::Input;
 pub use message::{CERTIFICATES_MAX, Envelope, Message, Proposal, RUN_BLOCKS_MAX, RUN_LINK_MAX, Run};
 pub use output::{Alarm, Output, Recipient};
 pub use record::{Lsn, Record};

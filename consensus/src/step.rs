@@ -1,11 +1,11 @@
 //! The one table of inputs, and the order in which the rules are tried after each.
 
-use althing_types::{Finalize, Notarize, Summary, ValidatorIndex, View};
+use althing_types::{DataJudgement, Finalize, Notarize, Summary, ValidatorIndex, View};
 
 use crate::chain::Data;
 use crate::config::{Keys, Now};
 use crate::core::{Context, Core};
-use crate::input::{DataJudgement, Input};
+use crate::input::Input;
 use crate::message::{Envelope, Message};
 use crate::output::{Output, Recipient};
 

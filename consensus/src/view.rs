@@ -1,11 +1,10 @@
 //! Views: entering them, knowing whether there is work in them, and giving them up.
 
-use althing_types::{Certificate, Hash, Monotonic, Nullify, View, Vote, VoteKind};
+use althing_types::{Certificate, Hash, LaneSeq, Monotonic, Nullify, View, Vote, VoteKind};
 
 use crate::chain::Parent;
 use crate::config::Keys;
 use crate::core::{Context, Core};
-use crate::input::LaneSeq;
 use crate::journal::Pending;
 use crate::judge::Judgement;
 use crate::output::Output;

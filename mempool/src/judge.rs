@@ -7,7 +7,7 @@
 //! **Caps.** A batch fits a lane's share of a block, or it is no batch. What one lane leaves of its share another may
 //! take, so a block as a whole is held against the sum of the shares, and no voter needs to know what the leader had.
 
-use althing_types::{Hash, LaneTip, ValidatorIndex};
+use althing_types::{DataJudgement, Hash, LaneTip, ValidatorIndex};
 
 use crate::batch::CheckedBatch;
 use crate::config::{CHECKS_MAX, Share};
@@ -15,7 +15,7 @@ use crate::fetch::Fetch;
 use crate::input::Check;
 use crate::journal::Lsn;
 use crate::lane::Lane;
-use crate::output::{DataJudgement, Output};
+use crate::output::Output;
 use crate::state::{Context, Mempool};
 
 /// A block on its way to a judgement, or final and not committed.

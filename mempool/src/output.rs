@@ -2,40 +2,11 @@
 
 use std::sync::Arc;
 
-use althing_types::{Evidence, Hash, LaneTip, SignedBatch, ValidatorIndex, View};
+use althing_types::{DataJudgement, Evidence, Hash, LaneTip, SignedBatch, ValidatorIndex, View, Work};
 
 use crate::candidate::{AdmitError, DropReason, Known};
 use crate::journal::Lsn;
 use crate::message::{DataMessage, Range};
-
-/// The word on a block's batches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DataJudgement {
-    /// All are here and durable, linked to the parent's cut, well signed and within the caps.
-    Valid,
-    /// Some are missing or not durable yet; another word follows.
-    Wait,
-    /// A batch is invalid, the batches do not link, or they exceed the caps. A pure function of bytes.
-    Invalid,
-}
-
-/// A sequence number of a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LaneSeq {
-    /// The lane.
-    pub lane: u32,
-    /// The number of a batch in it.
-    pub seq: u64,
-}
-
-/// How far each lane reaches (I1, I2). Lanes without a batch are left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Work {
-    /// The highest batch per lane that this validator would include as a leader.
-    pub lead: Vec<LaneSeq>,
-    /// The highest batch per lane that is its own or acknowledged by a quorum, and held here.
-    pub timer: Vec<LaneSeq>,
-}
 
 /// What a mempool asks for. Outputs are carried out in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Batches that arrive: what is kept, what waits, what is dropped, and what is evidence (L1, L3, L9).
 
-use althing_types::{Evidence, LaneTip, ValidatorIndex};
+use althing_types::{DataJudgement, Evidence, LaneTip, ValidatorIndex};
 
 use crate::batch::{CheckedBatch, Fault, RejectedBatch};
 use crate::config::{LANE_BATCHES_MAX, LANE_BYTES_MAX, NAMED_BYTES_MAX, RECEIVER_PART};
-use crate::output::{DataJudgement, Output};
+use crate::output::Output;
 use crate::state::{Context, Mempool};
 
 impl Mempool {

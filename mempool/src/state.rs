@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use althing_types::{Hash, Height, LaneTip, Monotonic, SignedBatch, TimeMs, ValidatorIndex};
+use althing_types::{Hash, Height, LaneTip, Monotonic, SignedBatch, TimeMs, ValidatorIndex, Work};
 
 use crate::batch::CheckedBatch;
 use crate::build::Proposed;
@@ -12,7 +12,7 @@ use crate::journal::{Journal, Lsn};
 use crate::judge::{Checking, Walk};
 use crate::lane::Lane;
 use crate::message::DataMessage;
-use crate::output::{Output, Work};
+use crate::output::Output;
 use crate::peers::Peer;
 use crate::pool::Pool;
 

@@ -1,12 +1,12 @@
 //! The one table of inputs, and the order in which the rules are tried after each.
 
-use althing_types::{Monotonic, TimeMs, ValidatorIndex};
+use althing_types::{LaneSeq, Monotonic, TimeMs, ValidatorIndex, Work};
 
 use crate::candidate::{AdmitError, Candidate, DropReason, Known};
 use crate::config::Signer;
 use crate::input::Input;
 use crate::journal::Lsn;
-use crate::output::{LaneSeq, Output, Work};
+use crate::output::Output;
 use crate::pool::Terms;
 use crate::state::{Context, Mempool};
 

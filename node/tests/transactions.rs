@@ -99,21 +99,22 @@ fn signing_again_changes_nothing_and_a_strangers_signature_is_refused_when_decod
 fn bad_arguments_are_refused_with_a_remedy_before_anything_is_sent() {
     let (folder, address) = devnet();
     let long = "m".repeat(257);
-    let (good, https) = (("genesis.json", NOBODY), ("genesis.json", "https://127.0.0.1:9"));
-    let cases: [((&str, &str), &[&str], i32, &str); 8] = [
-        (good, &["--to", &address, "--amount", "1.234"], 2, "USAGE"),
-        (good, &["--to", &address, "--amount", "0"], 2, "USAGE"),
-        (good, &["--to", "talt1nonsense", "--amount", "1"], 2, "USAGE"),
-        (good, &["--to", &address, "--amount", "1", "--asset", "EUR"], 2, "USAGE"),
-        (good, &["--to", &address, "--amount", "1", "--memo", &long], 2, "USAGE"),
-        (good, &["--to", &address, "--amount", "1"], 8, "UNREACHABLE"),
-        (https, &["--to", &address, "--amount", "1"], 2, "USAGE"),
-        (("missing.json", NOBODY), &["--to", &address, "--amount", "1"], 6, "FILE_NOT_FOUND"),
+    let (good, https) = (["genesis.json", NOBODY], ["genesis.json", "https://127.0.0.1:9"]);
+    let missing = ["missing.json", NOBODY];
+    let cases = [
+        (good, vec!["--to", &address, "--amount", "1.234"], 2, "USAGE"),
+        (good, vec!["--to", &address, "--amount", "0"], 2, "USAGE"),
+        (good, vec!["--to", "talt1nonsense", "--amount", "1"], 2, "USAGE"),
+        (good, vec!["--to", &address, "--amount", "1", "--asset", "EUR"], 2, "USAGE"),
+        (good, vec!["--to", &address, "--amount", "1", "--memo", &long], 2, "USAGE"),
+        (good, vec!["--to", &address, "--amount", "1"], 8, "UNREACHABLE"),
+        (https, vec!["--to", &address, "--amount", "1"], 2, "USAGE"),
+        (missing, vec!["--to", &address, "--amount", "1"], 6, "FILE_NOT_FOUND"),
     ];
-    for ((genesis, rpc), more, code, expected) in cases {
+    for ([genesis, rpc], more, code, expected) in cases {
         let mut arguments = vec!["send", "--key", "keys/DEV-account-0.pem", "--output", "json"];
         arguments.extend(["--genesis", genesis, "--rpc", rpc]);
-        arguments.extend(more);
+        arguments.extend(&more);
         let output = althing(folder.path(), &arguments, "");
         assert_eq!((output.status.code(), symbol(&output).as_str()), (Some(code), expected), "{more:?}");
     }

@@ -47,6 +47,7 @@ mod transaction;
 mod validators;
 mod verified;
 mod vote;
+mod work;
 
 pub use address::{Address, AddressError, AddressPrefix};
 pub use asset::{AssetId, AssetSymbol, SymbolError};
@@ -79,3 +80,4 @@ pub use transaction::{
 pub use validators::{Committee, QuorumError, Quorums, SetError, VALIDATORS_MAX, Validator, ValidatorSet};
 pub use verified::Verified;
 pub use vote::{Finalize, Notarize, Nullify, SignedVote, Vote, VoteKind};
+pub use work::{DataJudgement, LaneSeq, Work};

@@ -1,12 +1,12 @@
 //! How views are entered, proposals made, and the three votes cast: rules R0 to R6.
 
-use althing_types::{Certificate, Hash, ValidatorIndex, View, Vote};
+use althing_types::{Certificate, DataJudgement, Hash, ValidatorIndex, View, Vote};
 
 use super::rig::{
     DELTA, Rig, alarms, asked, digest, evidence, finalize, height, heights, notarize, nullify, place, proposals_sent,
     votes_sent,
 };
-use crate::{Alarm, DataJudgement, Input, Message, Output};
+use crate::{Alarm, Input, Message, Output};
 
 // ---- R0 ----
 

@@ -1,12 +1,12 @@
 //! One faulty validator with time on its hands: nothing that it sends stops an honest one, or costs it without bound.
 
-use althing_types::{Body, Hash, Height, List, View, Vote};
+use althing_types::{Body, DataJudgement, Hash, Height, List, View, Vote};
 
 use super::rig::{
     DELTA, Made, Rig, alarms, asked, blamed, digest, evidence, finalize, height, heights, notarize, place, proposal,
     said, signed, tip, votes_sent,
 };
-use crate::{Config, DataJudgement, Message, Output, RUN_BLOCKS_MAX, Run};
+use crate::{Config, Message, Output, RUN_BLOCKS_MAX, Run};
 
 /// A proposal of validator 0 in a view that it leads, of a block above a parent that nobody has.
 fn junk(rig: &Rig, view: u64, height: Height, parent_view: u64) -> Message {

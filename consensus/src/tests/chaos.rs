@@ -2,12 +2,12 @@
 //! and its tables stay small.
 
 use althing_types::{
-    Block, Body, Certificate, Epoch, Evidence, Finality, Hash, Height, List, SignedVote, TimeMs, ValidatorIndex, View,
-    Vote,
+    Block, Body, Certificate, DataJudgement, Epoch, Evidence, Finality, Hash, Height, LaneSeq, List, SignedVote,
+    TimeMs, ValidatorIndex, View, Vote, Work,
 };
 
 use super::rig::{Made, Rig, digest, finalize, notarize, nullify, proposal, signed, summary, tip};
-use crate::{Config, DataJudgement, Envelope, Input, LaneSeq, Message, Output, Record, Run, VIEWS_AHEAD_MAX, Work};
+use crate::{Config, Envelope, Input, Message, Output, Record, Run, VIEWS_AHEAD_MAX};
 
 /// Messages and other inputs in all.
 const INPUTS: u64 = 200_000;

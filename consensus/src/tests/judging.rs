@@ -1,13 +1,14 @@
 //! Judging proposals, field by field: rules V1 to V6.
 
 use althing_types::{
-    Body, Bytes, Epoch, Evidence, Extension, Hash, Header, Height, List, TimeMs, ValidatorIndex, View, Vote,
+    Body, Bytes, DataJudgement, Epoch, Evidence, Extension, Hash, Header, Height, List, TimeMs, ValidatorIndex, View,
+    Vote,
 };
 
 use super::rig::{
     DELTA, ME, Rig, asked, blamed, digest, evidence, notarize, nullify, proposal, signed, tip, votes_sent, votes_timed,
 };
-use crate::{Config, DataJudgement, Input, Message, Output};
+use crate::{Config, Input, Message, Output};
 
 /// A change of a header, and what it is.
 type Change = (&'static str, fn(&mut Header));

@@ -4,14 +4,15 @@
 use std::collections::VecDeque;
 
 use althing_types::{
-    Block, Body, Certificate, ChainParams, Committee, Epoch, Evidence, Finalization, Finalize, Hash, Header, Height,
-    LaneTip, List, Monotonic, Notarization, Notarize, Nullification, Nullify, PublicKey, Scheme, Signature, SignedVote,
-    Summary, TimeMs, Validator, ValidatorIndex, ValidatorSet, View, Vote, genesis_header, lanes_root, leaf_hash,
+    Block, Body, Certificate, ChainParams, Committee, DataJudgement, Epoch, Evidence, Finalization, Finalize, Hash,
+    Header, Height, LaneSeq, LaneTip, List, Monotonic, Notarization, Notarize, Nullification, Nullify, PublicKey,
+    Scheme, Signature, SignedVote, Summary, TimeMs, Validator, ValidatorIndex, ValidatorSet, View, Vote, Work,
+    genesis_header, lanes_root, leaf_hash,
 };
 
 use crate::{
-    Alarm, Anchor, Config, Core, DataJudgement, Envelope, Input, Keys, LaneSeq, Lsn, Message, Now, Output, Proposal,
-    Recipient, Record, RecoverError, Work,
+    Alarm, Anchor, Config, Core, Envelope, Input, Keys, Lsn, Message, Now, Output, Proposal, Recipient, Record,
+    RecoverError,
 };
 
 /// Δ of the default parameters in microseconds.

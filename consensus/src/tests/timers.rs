@@ -1,11 +1,11 @@
 //! Timers to the microsecond, and when a chain has work or rests: rules T1 to T4 and I1 to I4.
 
-use althing_types::{Hash, Height, ValidatorIndex, View, Vote};
+use althing_types::{DataJudgement, Hash, Height, ValidatorIndex, View, Vote};
 
 use super::rig::{
     DELTA, Made, Rig, digest, finalize, notarize, nullify, place, proposals_sent, summary, votes_sent, votes_timed,
 };
-use crate::{DataJudgement, Input, Message, Output};
+use crate::{Input, Message, Output};
 
 /// 2.5 Δ.
 const LEADER: u64 = 625_000;

@@ -1,9 +1,9 @@
 //! Choosing the lanes of a block: shares, standing, and what is never extended.
 
-use althing_types::{Ed25519, LaneTip, ValidatorIndex, View};
+use althing_types::{Ed25519, LaneSeq, LaneTip, ValidatorIndex, View};
 
 use super::rig::{Ask, Rig, block_id, bottom, config, run, signed_batch};
-use crate::{Input, LaneSeq, Output, Range, check_batch};
+use crate::{Input, Output, Range, check_batch};
 
 /// The lanes of a block above a cut.
 fn build(rig: &mut Rig, view: u64, cut: &[LaneTip]) -> Vec<LaneTip> {

@@ -5,8 +5,8 @@ use althing_types::{LaneTip, ValidatorIndex};
 use super::rig::{
     Ask, DELTA, Rig, answered, block_id, bottom, check, config, height, questions, run, signed_batch, words,
 };
-use crate::DataJudgement::{Invalid, Valid, Wait};
 use crate::{CheckedBatch, Input, Output, Range, check_batch};
+use althing_types::DataJudgement::{Invalid, Valid, Wait};
 
 /// A batch arrives from somebody who does not own its lane.
 fn relay(rig: &mut Rig, from: u16, batch: &CheckedBatch) -> Vec<Output> {

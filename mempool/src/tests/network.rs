@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use althing_types::{Ed25519, Hash, Height, LaneTip, Monotonic, ValidatorIndex, View};
+use althing_types::{DataJudgement, Ed25519, Hash, Height, LaneTip, Monotonic, ValidatorIndex, View};
 
 use super::rig::{Ask, Random, Rig, block_id, height};
-use crate::{Check, DataJudgement, DataMessage, Input, Output, SharedBatch, check_batch};
+use crate::{Check, DataMessage, Input, Output, SharedBatch, check_batch};
 
 /// How long a network runs at most, in milliseconds of its own time.
 const END_MS: u64 = 60_000;

@@ -1,9 +1,9 @@
 //! Others' lanes: what is kept and acknowledged, what is dropped, and what is evidence.
 
-use althing_types::{Ed25519, Evidence, LaneTip, ValidatorIndex};
+use althing_types::{Ed25519, Evidence, LaneSeq, LaneTip, ValidatorIndex, Work};
 
 use super::rig::{Ask, DELTA, Rig, acked, bottom, check, committee, run, sign_batch, signed_batch};
-use crate::{CheckedBatch, Input, LANE_BATCHES_MAX, LaneSeq, Output, Work};
+use crate::{CheckedBatch, Input, LANE_BATCHES_MAX, Output};
 
 fn work(out: &[Output]) -> Option<&Work> {
     out.iter().rev().find_map(|output| match output {

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use althing_types::{
-    Action, Address, AssetId, AuthPolicy, AuthProof, Batch, Bytes, ChainParams, Committee, Ed25519, Epoch, Hash,
-    Height, LaneTip, List, Monotonic, Replay, SecretKey, Signature, SignedBatch, SignedTransaction, TimeMs,
-    TransactionBody, Validator, ValidatorIndex, ValidatorSet, Verified, leaf_hash,
+    Action, Address, AssetId, AuthPolicy, AuthProof, Batch, Bytes, ChainParams, Committee, DataJudgement, Ed25519,
+    Epoch, Hash, Height, LaneTip, List, Monotonic, Replay, SecretKey, Signature, SignedBatch, SignedTransaction,
+    TimeMs, TransactionBody, Validator, ValidatorIndex, ValidatorSet, Verified, leaf_hash,
 };
 
 use crate::{
-    Acks, Candidate, Check, CheckedBatch, Config, DataJudgement, DataMessage, Input, Lsn, Mempool, Output, Range,
-    RejectedBatch, SharedBatch, Signer, check_batch,
+    Acks, Candidate, Check, CheckedBatch, Config, DataMessage, Input, Lsn, Mempool, Output, Range, RejectedBatch,
+    SharedBatch, Signer, check_batch,
 };
 
 /// Δ of the default parameters in microseconds.

@@ -1,6 +1,6 @@
 //! Which room is told what: the tables between events, the two machines, and actions.
 
-use althing_consensus::{DataJudgement, Input as CoreInput, Now, Output as CoreOutput, Recipient};
+use althing_consensus::{Input as CoreInput, Now, Output as CoreOutput, Recipient};
 use althing_mempool::{Check, DataMessage, Input as PoolInput, Output as PoolOutput};
 use althing_types::{Block, Finalization, Hash, LaneTip, ValidatorIndex};
 
@@ -108,12 +108,12 @@ impl Replica {
             PoolOutput::Accepted { ids, .. } => out.push(Action::Note(Note::Accepted(ids))),
             PoolOutput::Dropped { ids, reason } => out.push(Action::Note(Note::Dropped(ids, reason))),
             PoolOutput::Checked { digest, judgement } => {
-                self.tell_consensus(CoreInput::Checked { digest, judgement: judgement_of(judgement) });
+                self.tell_consensus(CoreInput::Checked { digest, judgement });
             }
             PoolOutput::Built { view, parent, lanes } => {
                 self.tell_consensus(CoreInput::Built { view, parent, lanes });
             }
-            PoolOutput::Work(work) => self.tell_consensus(CoreInput::Work(work_of(work))),
+            PoolOutput::Work(work) => self.tell_consensus(CoreInput::Work(work)),
             PoolOutput::Evidence(evidence) => out.push(Action::Note(Note::Evidence(Box::new(evidence)))),
             PoolOutput::Misbehaved { peer, what } => out.push(Action::Note(Note::Misbehaved(peer, what))),
             PoolOutput::Silent => out.push(Action::Note(Note::Silent)),
@@ -150,19 +150,4 @@ fn recipients(to: Recipient) -> Recipients {
 fn check(digest: Hash, block: Block, parent_cut: Vec<LaneTip>) -> PoolInput {
     let (height, proposer) = (block.header.height, block.header.proposer);
     PoolInput::Check(Check { digest, height, proposer, lanes: block.body.lanes.into_inner(), parent_cut })
-}
-
-fn judgement_of(judgement: althing_mempool::DataJudgement) -> DataJudgement {
-    match judgement {
-        althing_mempool::DataJudgement::Valid => DataJudgement::Valid,
-        althing_mempool::DataJudgement::Wait => DataJudgement::Wait,
-        althing_mempool::DataJudgement::Invalid => DataJudgement::Invalid,
-    }
-}
-
-fn work_of(work: althing_mempool::Work) -> althing_consensus::Work {
-    let places = |lanes: Vec<althing_mempool::LaneSeq>| {
-        lanes.into_iter().map(|place| althing_consensus::LaneSeq { lane: place.lane, seq: place.seq }).collect()
-    };
-    althing_consensus::Work { lead: places(work.lead), timer: places(work.timer) }
 }

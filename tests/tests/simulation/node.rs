@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use althing_consensus::{Anchor, Config, Core, DataJudgement, Input, LaneSeq, Record, Work};
+use althing_consensus::{Anchor, Config, Core, Input, Record};
 use althing_storage::{AppendLog, FaultPlan, FaultyLog, Unsynced};
 use althing_types::{
-    AssetId, Block, Finalization, Hash, Header, Height, LaneTip, Summary, ValidatorIndex, View, decode, encode,
-    leaf_hash,
+    AssetId, Block, DataJudgement, Finalization, Hash, Header, Height, LaneSeq, LaneTip, Summary, ValidatorIndex, View,
+    Work, decode, encode, leaf_hash,
 };
 
 use super::keys::SimulatedKeys;

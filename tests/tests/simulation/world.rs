@@ -431,7 +431,7 @@ impl World {
             }
             Output::Check { digest, block, .. } => {
                 let judgement = self.nodes[place].check(&block);
-                if judgement == althing_consensus::DataJudgement::Wait {
+                if judgement == althing_types::DataJudgement::Wait {
                     self.nodes[place].checks.insert(digest, *block);
                 }
                 self.schedule(10, answer(Input::Checked { digest, judgement }));

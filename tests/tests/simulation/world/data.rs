@@ -1,7 +1,7 @@
 //! The data plane of the simulated world: batches that spread, get lost and are made up for, and reports of execution.
 
-use althing_consensus::{DataJudgement, Input};
-use althing_types::{Height, ValidatorIndex};
+use althing_consensus::Input;
+use althing_types::{DataJudgement, Height, ValidatorIndex};
 
 use super::{DATA_EVERY_US, Event, Phase, World};
 
