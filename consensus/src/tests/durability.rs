@@ -34,7 +34,7 @@ fn no_vote_leaves_before_its_record_is_durable() {
         let data = rig.core.chain.entries().map(|(id, _)| *id).collect::<Vec<_>>();
         out.extend(
             data.into_iter()
-                .flat_map(|digest| rig.step(Input::Checked { digest, judgement: crate::DataJudgement::Valid })),
+                .flat_map(|digest| rig.step(Input::Checked { digest, judgement: althing_types::DataJudgement::Valid })),
         );
         assert_eq!(votes_logged(&out), [vote], "{what}");
         out.extend(rig.pass(2 * DELTA).into_iter().map(|(_, output)| output));
