@@ -70,14 +70,14 @@ fn what_is_built_is_what_others_find_valid() {
         let mut rig = with_gas(1_600, batches);
         let lanes = build(&mut rig, 1, &[]);
         let out = rig.judge(1, 0, &lanes);
-        assert_eq!(super::rig::words(&out), vec![crate::DataJudgement::Valid]);
+        assert_eq!(super::rig::words(&out), vec![althing_types::DataJudgement::Valid]);
         let mut more = lanes.clone();
         let place = more.iter().position(|tip| u64::from(tip.seq as u32) < batches[tip.lane as usize]);
         if let Some(place) = place {
             let lane = rig.mempool.lane(more[place].lane).expect("a lane");
             more[place] = LaneTip { tip: lane.digest_at(more[place].seq + 1).expect("held"), ..more[place] };
             more[place].seq += 1;
-            assert_eq!(super::rig::words(&rig.judge(2, 0, &more)), vec![crate::DataJudgement::Invalid]);
+            assert_eq!(super::rig::words(&rig.judge(2, 0, &more)), vec![althing_types::DataJudgement::Invalid]);
         }
     }
 }
