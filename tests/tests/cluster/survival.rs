@@ -17,6 +17,9 @@ use super::rpc::{CallError, call};
 const KILLS: u64 = 100;
 /// The longest that a node lives in it, in microseconds after it was ready.
 const LIFE_MICROS_MAX: u64 = 120_000;
+/// Transfers that must become final in all these lives, so that the test shows something; a quick machine makes some
+/// thousands.
+const FINALS_MIN: usize = 25;
 /// What every transfer moves.
 const AMOUNT: u128 = 7;
 
@@ -44,7 +47,8 @@ fn a_chain_of_one_validator_survives_a_hundred_kills() {
     let node = Process::start(&home);
     check_acknowledged(node.rpc, &ledger);
     check_balances(&network, node.rpc, receiver, &ledger);
-    assert!(ledger.final_at.len() >= 100, "only {} transfers became final in a hundred lives", ledger.final_at.len());
+    let finals = ledger.final_at.len();
+    assert!(finals >= FINALS_MIN, "only {finals} transfers became final in a hundred lives: too few to show anything");
     assert!(node.stop().success(), "it ends in order when it is asked to");
 }
 
