@@ -17,8 +17,8 @@ use super::rpc::{CallError, call};
 const KILLS: u64 = 100;
 /// The longest that a node lives in it, in microseconds after it was ready.
 const LIFE_MICROS_MAX: u64 = 120_000;
-/// Transfers that must become final in all these lives, so that the test shows something; a quick machine makes some
-/// thousands.
+/// Transfers that must become final in all these lives, so that the test shows something; a quick machine makes many
+/// more.
 const FINALS_MIN: usize = 25;
 /// What every transfer moves.
 const AMOUNT: u128 = 7;
