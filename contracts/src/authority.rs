@@ -7,7 +7,7 @@ use althing_types::{Account, Address, AuthPolicy, AuthProof, List, PublicKey, Si
 
 use crate::gas::count;
 use crate::overlay::StateRead;
-use crate::record::{ACCOUNT_FROZEN, decode_account};
+use crate::record::decode_account;
 use crate::skip::SkipReason;
 
 /// What the accounts that signed allow.
@@ -68,7 +68,7 @@ const fn policy_of(account: &Account) -> &AuthPolicy {
 
 const fn is_frozen(account: &Account) -> bool {
     let Account::V1 { flags, .. } = account;
-    *flags & ACCOUNT_FROZEN != 0
+    *flags & Account::FROZEN != 0
 }
 
 /// The fewest signatures that can satisfy a policy: the heaviest keys first. All of them if they never do.

@@ -17,16 +17,16 @@ pub const GAS_PER_READ: u64 = 4_000;
 /// Gas for writing one value, its place in the state tree included.
 pub const GAS_PER_WRITE: u64 = 12_000;
 
-/// The least gas limit with which a transaction that is signed like this one can succeed. Clients set the limit with
-/// it: the limit's value does not change the result, so it may be computed with any limit and placeholder signatures.
-/// What is charged in the end is this or less (G2): less only if more keys signed than the policy needs at least.
+/// The least gas limit with which a transaction that is signed like this one can succeed. What is charged in the end is
+/// this or less (G2): less only if more keys signed than the policy needs at least.
 pub fn gas_required(transaction: &SignedTransaction) -> u64 {
     let signatures = transaction.auth().iter().map(|proof| count(proof.sigs.len())).fold(0, u64::saturating_add);
     known_gas(transaction.body(), signatures)
 }
 
-/// What a body costs with so many signatures, as far as it is known before it runs (G1).
-pub(crate) fn known_gas(body: &TransactionBody, signatures: u64) -> u64 {
+/// What a body costs with so many signatures, as far as it is known before it runs (G1). Clients set the gas limit with
+/// it before anybody signs: the value of the limit does not change the result.
+pub fn known_gas(body: &TransactionBody, signatures: u64) -> u64 {
     let actions = actions(&body.action).iter().map(action_gas).fold(0, u64::saturating_add);
     base_gas(body, signatures).saturating_add(actions)
 }

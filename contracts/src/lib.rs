@@ -44,8 +44,10 @@ mod skip;
 mod touched;
 
 pub use execute::{BlockContext, Execution, Outcome, execute};
-pub use gas::{GAS_PER_BODY_BYTE, GAS_PER_READ, GAS_PER_SIGNATURE, GAS_PER_TRANSFER, GAS_PER_WRITE, gas_required};
+pub use gas::{
+    GAS_PER_BODY_BYTE, GAS_PER_READ, GAS_PER_SIGNATURE, GAS_PER_TRANSFER, GAS_PER_WRITE, gas_required, known_gas,
+};
 pub use overlay::{StateRead, WriteSet};
-pub use record::{ACCOUNT_FROZEN, AssetRecord, decode_account, decode_balance, encode_balance};
+pub use record::{AssetRecord, decode_account, decode_balance, encode_balance};
 pub use skip::SkipReason;
 pub use touched::touched_accounts;

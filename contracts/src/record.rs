@@ -3,9 +3,6 @@
 use althing_types::{Account, AssetSymbol, DecodeError, Text, decode, encode};
 use borsh::{BorshDeserialize, BorshSerialize};
 
-/// The flag of an account that may do nothing (rule A3).
-pub const ACCOUNT_FROZEN: u32 = 1;
-
 /// Bytes of an asset's name at most: as many as genesis allows.
 const ASSET_NAME_BYTES_MAX: usize = 64;
 /// Bytes of an asset's record at most: the two texts at their longest, each with its length, version, decimals, supply.

@@ -64,7 +64,12 @@ pub enum Account {
         policy: AuthPolicy,
         /// Sequence lanes, ascending by lane.
         lanes: List<AccountLane, ACCOUNT_LANES_MAX>,
-        /// Bit 0: frozen. Other bits are zero.
+        /// [`Account::FROZEN`] or nothing. Other bits are zero.
         flags: u32,
     } = 1,
+}
+
+impl Account {
+    /// The flag of an account that may do nothing.
+    pub const FROZEN: u32 = 1;
 }

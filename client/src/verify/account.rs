@@ -12,8 +12,6 @@ use super::{Unverified, Verification, certified_summary, check_encoding, decoded
 
 /// Bytes of a value of the state that is decoded here at most.
 const VALUE_BYTES_MAX: usize = 8 * 1024;
-/// Bit 0 of an account's flags: frozen.
-const FROZEN: u32 = 1;
 
 /// What was asked about an account.
 #[derive(Clone, Debug)]
@@ -115,7 +113,7 @@ fn check_record(answer: &AccountAnswer, address: Address, proven: &Proven<'_>) -
         None => (None, Vec::new(), false),
         Some(Account::V1 { policy, lanes, flags }) => {
             let lanes = lanes.iter().map(|lane| AccountLaneView { lane: lane.lane, next: Decimal(lane.next) });
-            (Some(policy), lanes.collect(), flags & FROZEN != 0)
+            (Some(policy), lanes.collect(), flags & Account::FROZEN != 0)
         }
     };
     let policy_differs = match (&answer.policy, shown.0) {

@@ -14,7 +14,7 @@ use althing_types::{
 };
 
 use super::*;
-use crate::record::{ACCOUNT_FROZEN, AssetRecord, decode_account, decode_balance, encode_balance};
+use crate::record::{AssetRecord, decode_account, decode_balance, encode_balance};
 
 const CHAIN: Hash = Hash::new([0xc4; 32]);
 const NOW_MS: u64 = 1_000_000;

@@ -58,13 +58,14 @@ impl Send {
         let body = if self.envelope.has_gas_limit() { body } else { with_gas(body, 1) };
         let transaction = signed(body, &key)?;
         output.note(&format!("{shown} from {} to {}, transaction {}", chain.text(from), self.to, transaction.id()));
-        let answer = submit(&self.remote, &transaction, &self.waiting, output)?;
+        let submitted = submit(&self.remote, &transaction, &self.waiting, output)?;
+        let answer = &submitted.answer;
         let human = || {
             let text = |name: &str| answer[name].as_str().unwrap_or("-").to_owned();
-            format!("{} at height {}: {}\n", text("status"), text("height"), receipt_status(&answer))
+            format!("{} at height {}: {}\n", text("status"), text("height"), receipt_status(answer))
         };
-        output.either(human, fields(&answer))?;
-        Ok(exit_of(&answer))
+        output.either(human, fields(answer))?;
+        Ok(submitted.exit())
     }
 }
 

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use althing_client::{BuildError, TransactionBuilder, add_signature, assemble};
-use althing_contracts::gas_required;
+use althing_contracts::known_gas;
 use althing_genesis::parse_time;
 use althing_types::{
-    Action, Address, AuthPolicy, AuthProof, List, Replay, SecretKey, SignedTransaction, TimeMs, TransactionBody,
-    leaf_hash,
+    Action, Address, AuthPolicy, Replay, SecretKey, SignedTransaction, TimeMs, TransactionBody, leaf_hash,
 };
 use clap::Args;
 
@@ -105,14 +104,9 @@ impl Envelope {
     }
 }
 
-/// The body with as much gas as it needs with one signature of each of these accounts.
-pub(crate) fn with_gas(mut body: TransactionBody, signatures: usize) -> TransactionBody {
-    // What counts is the number of signatures, not what is in them.
-    let placeholder = SecretKey::from_seed(&[0; 32]);
-    let signature = (placeholder.public_key(), placeholder.sign(&body.id()));
-    let sigs = List::truncated(vec![signature; signatures.max(1)]);
-    let auth = List::truncated(vec![AuthProof { who: body.sender, reveal: None, sigs }]);
-    body.gas_limit = gas_required(&SignedTransaction::V1 { body: body.clone(), auth });
+/// The body with as much gas as it needs with so many signatures.
+pub(crate) fn with_gas(mut body: TransactionBody, signatures: u8) -> TransactionBody {
+    body.gas_limit = known_gas(&body, u64::from(signatures.max(1)));
     body
 }
 

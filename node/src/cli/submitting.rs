@@ -7,9 +7,11 @@ use althing_types::{Hash, SignedTransaction};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::remote::{Remote, wait_for};
+use crate::cli::send::exit_of;
 use crate::cli::signing::parse_duration;
 
 /// How long one question may wait at the node.
@@ -28,6 +30,21 @@ pub(crate) struct Waiting {
     no_wait: bool,
 }
 
+/// What became of a submission.
+pub(crate) struct Submitted {
+    /// What is known of the transaction.
+    pub(crate) answer: Value,
+    /// Whether this is all that was asked for: the node took it in, and nobody wanted to wait.
+    is_enough: bool,
+}
+
+impl Submitted {
+    /// What a script learns.
+    pub(crate) fn exit(&self) -> Exit {
+        if self.is_enough { Exit::Done } else { exit_of(&self.answer) }
+    }
+}
+
 /// Submits a transaction and waits. Refusals that the node calls temporary are retried with the same bytes. Where the
 /// answer got lost the transaction may have arrived, so it is followed like one that was taken: a second one in its place
 /// would pay twice.
@@ -36,18 +53,18 @@ pub(crate) fn submit(
     transaction: &SignedTransaction,
     waiting: &Waiting,
     output: &Output,
-) -> Result<Value, Failure> {
+) -> Result<Submitted, Failure> {
     let connection = remote.connect()?;
     let bytes = const_hex::encode_prefixed(transaction.to_bytes());
     let wait_until = if waiting.no_wait { "none" } else { "finalized" };
     let question = json!({ "tx": bytes, "waitUntil": wait_until, "timeoutMs": waiting.question_ms() });
     let id = transaction.id();
     wait_for(async {
-        let mut answer = match patiently(&connection, "tx_submit", &question, waiting).await {
-            Ok(answer) => answer,
+        let (mut answer, was_taken) = match patiently(&connection, "tx_submit", &question, waiting).await {
+            Ok(answer) => (answer, true),
             Err(error) if may_have_arrived(&error) => {
                 output.note(&format!("the answer got lost ({error}); {id} may have arrived and is followed"));
-                pending(id)
+                (pending(id), false)
             }
             Err(error) => return Err(error.into()),
         };
@@ -55,10 +72,11 @@ pub(crate) fn submit(
             // What the transaction is called follows from its bytes, not from the node.
             fields.insert("txId".to_owned(), Value::String(id.to_string()));
         }
-        if waiting.no_wait || !is_open(&answer) {
-            return Ok(answer);
+        let is_enough = waiting.no_wait && was_taken && is_open(&answer);
+        if !is_enough && is_open(&answer) {
+            answer = follow(&connection, id, answer, waiting).await?;
         }
-        follow(&connection, id, answer, waiting).await
+        Ok(Submitted { answer, is_enough })
     })
 }
 

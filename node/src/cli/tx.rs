@@ -96,7 +96,9 @@ pub(crate) fn run(command: Command, home: Option<PathBuf>, output: &Output) -> R
         Command::Sign(sign) => sign.run(home, output),
         Command::Submit(arguments) => {
             let transaction = arguments.source.read()?;
-            report(&submit(&arguments.remote, &transaction, &arguments.waiting, output)?, output)
+            let submitted = submit(&arguments.remote, &transaction, &arguments.waiting, output)?;
+            report(&submitted.answer, output)?;
+            Ok(submitted.exit())
         }
         Command::Status(arguments) => status(&arguments, home, output),
         Command::Wait(arguments) => {

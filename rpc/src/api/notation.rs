@@ -115,7 +115,7 @@ impl Notation {
     pub fn account(&self, account: &Account) -> (PolicyView, Vec<AccountLaneView>, bool) {
         let Account::V1 { policy, lanes, flags } = account;
         let lanes = lanes.iter().map(|lane| AccountLaneView { lane: lane.lane, next: Decimal(lane.next) });
-        (self.policy(policy), lanes.collect(), flags & 1 != 0)
+        (self.policy(policy), lanes.collect(), flags & Account::FROZEN != 0)
     }
 
     /// A receipt.

@@ -206,3 +206,22 @@ fn proofs_hold_for_the_genesis_validators_and_a_changed_answer_does_not() {
     assert_eq!(verify(&["query", "block", "1"])["verified"]["height"], "1");
     assert_eq!(status(node.rpc, &transaction.id()).expect("it answers")["status"], "finalized");
 }
+
+#[test]
+fn sending_without_waiting_succeeds_once_the_node_took_it_and_what_is_waited_for_is_final() {
+    let (network, node) = running();
+    let (genesis, rpc) = (network.home(0).genesis, format!("http://{}", node.rpc));
+    let key = genesis.with_file_name("keys").join("DEV-account-0.pem");
+    let send = |more: &[&str]| {
+        let mut command = program();
+        command.args(["send", "--amount", "5", "--output", "json", "--rpc", &rpc]).args(more);
+        command.arg("--to").arg(network.text(Address::new([7; 32]))).arg("--key").arg(&key);
+        let output = command.arg("--genesis").arg(&genesis).output().expect("it can be started");
+        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default())
+    };
+    let (code, answer) = send(&["--no-wait"]);
+    assert_eq!(code, Some(0), "{answer}");
+    let (code, answer) = send(&[]);
+    assert_eq!((code, &answer["status"]), (Some(0), &Value::from("finalized")), "{answer}");
+    assert_eq!(network.balance(node.rpc, Address::new([7; 32])), 10, "{answer}");
+}

@@ -71,12 +71,12 @@ fn a_policy_is_replaced_and_the_rest_of_the_record_stays() {
     let action = Action::SetPolicy { policy: policy.clone() };
     let lanes = [(4, 9)];
     let mut world = World::default();
-    world.record(who, &key_policy(1), &lanes, !ACCOUNT_FROZEN);
+    world.record(who, &key_policy(1), &lanes, !Account::FROZEN);
     let receipt = world.execute(&Draft::of(1, action.clone()).sign());
     let data = Address::of_policy(&policy).as_bytes().to_vec();
     assert_eq!(receipt.events.to_vec(), [event(0, "setPolicy", vec![Hash::new(*who.as_bytes())], data)]);
     let mut expected = World::default();
-    expected.record(who, &policy, &lanes, !ACCOUNT_FROZEN);
+    expected.record(who, &policy, &lanes, !Account::FROZEN);
     assert_eq!(world, expected);
 
     let mut without_record = World::default();

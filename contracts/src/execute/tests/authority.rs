@@ -74,7 +74,7 @@ fn the_sponsor_must_sign_too_and_pays_nothing_yet() {
 fn a_frozen_account_is_denied_and_may_still_receive() {
     let (frozen, other) = (address(1), address(2));
     let mut world = World::of(&[frozen, other]);
-    world.record(frozen, &key_policy(1), &[], ACCOUNT_FROZEN);
+    world.record(frozen, &key_policy(1), &[], Account::FROZEN);
     let sends = Draft::of(1, transfer(other, "USD", 1));
     let changes = Draft::of(1, Action::SetPolicy { policy: key_policy(3) });
     let pays = Draft::of(2, transfer(other, "USD", 1)).sponsor(frozen, None, &[1]);
@@ -87,14 +87,14 @@ fn a_frozen_account_is_denied_and_may_still_receive() {
     assert_eq!(world.execute(&receives.sign()).status, Status::Ok);
     world.execute(&sends.sequence(0, 0).sign());
     let mut expected = world.clone();
-    expected.record(frozen, &key_policy(1), &[(0, 1)], ACCOUNT_FROZEN);
+    expected.record(frozen, &key_policy(1), &[(0, 1)], Account::FROZEN);
     assert_eq!(world, expected, "the number is used and the account stays frozen");
 }
 
 #[test]
 fn a_flag_of_another_meaning_does_not_freeze() {
     let mut world = World::of(&[address(1)]);
-    world.record(address(1), &key_policy(1), &[], !ACCOUNT_FROZEN);
+    world.record(address(1), &key_policy(1), &[], !Account::FROZEN);
     assert_eq!(world.execute(&Draft::of(1, transfer(address(2), "USD", 1)).sign()).status, Status::Ok);
 }
 

@@ -56,7 +56,7 @@ fn a_failed_batch_is_charged_up_to_the_action_that_failed() {
 fn a_frozen_sender_is_charged_for_what_came_before_its_action() {
     let draft = Draft::of(1, transfer(address(2), "USD", 1));
     let mut world = World::of(&[address(1)]);
-    world.record(address(1), &key_policy(1), &[], ACCOUNT_FROZEN);
+    world.record(address(1), &key_policy(1), &[], Account::FROZEN);
     assert_eq!(world.execute(&draft.sign()).gas_used, gas_required(&draft.sign()) - GAS_PER_TRANSFER);
 }
 

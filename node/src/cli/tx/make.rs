@@ -74,7 +74,7 @@ impl Build {
         };
         let body = self.envelope.body(&chain, from, action)?;
         let chosen = self.envelope.has_gas_limit();
-        let body = if chosen { body } else { with_gas(body, usize::from(self.signatures)) };
+        let body = if chosen { body } else { with_gas(body, self.signatures) };
         write(&SignedTransaction::V1 { body, auth: List::empty() }, output)
     }
 }
