@@ -221,6 +221,7 @@ fn sending_without_waiting_succeeds_once_the_node_took_it_and_what_is_waited_for
     };
     let (code, answer) = send(&["--no-wait"]);
     assert_eq!(code, Some(0), "{answer}");
+    assert_ne!(answer["status"], "finalized", "nobody waited");
     let (code, answer) = send(&[]);
     assert_eq!((code, &answer["status"]), (Some(0), &Value::from("finalized")), "{answer}");
     assert_eq!(network.balance(node.rpc, Address::new([7; 32])), 10, "{answer}");
