@@ -62,7 +62,7 @@ pub use config::{
 };
 pub use input::{Check, Input};
 pub use journal::Lsn;
-pub use message::{Acks, BATCHES_MAX, DataMessage, FRAME_BYTES_MAX, Range, SharedBatch};
+pub use message::{ANSWER_BYTES_MAX, Acks, BATCHES_MAX, DataMessage, FRAME_BYTES_MAX, Range, SharedBatch};
 pub use output::Output;
 pub use recover::RecoverError;
 pub use state::{LaneSnapshot, Mempool, Snapshot};

@@ -15,7 +15,7 @@ pub const FRAME_BYTES_MAX: usize = 640 * 1024;
 /// Batches in one message at most. No batch is shorter than 250 bytes, so a frame holds no more.
 pub const BATCHES_MAX: usize = 2_560;
 /// Bytes of batches that an answer holds at most, so that it fits a frame with what stands around them.
-pub(crate) const ANSWER_BYTES_MAX: usize = FRAME_BYTES_MAX - 1024;
+pub const ANSWER_BYTES_MAX: usize = FRAME_BYTES_MAX - 1024;
 
 const _: () = assert!(ANSWER_BYTES_MAX > althing_types::BATCH_BYTES_MAX, "any batch fits an answer");
 

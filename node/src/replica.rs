@@ -11,6 +11,7 @@
 //! It deliberately keeps nothing that one of its rooms keeps already, and does not know the ledger's state.
 
 mod action;
+pub mod archive;
 mod event;
 mod route;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use althing_consensus::{Alarm, Envelope, Record};
 use althing_mempool::{AdmitError, CheckedBatch, DataMessage, DropReason, Known, Range, SharedBatch};
-use althing_types::{Block, Evidence, Finalization, Hash, Height, SignedBatch, ValidatorIndex};
+use althing_types::{Block, Epoch, Evidence, Finalization, Hash, Height, SignedBatch, ValidatorIndex};
 
 /// Who should get a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,11 +109,15 @@ pub enum Action {
         to: ValidatorIndex,
         /// The height of the last final block that it has.
         above: Height,
+        /// The envelope of the answer, with this validator's hints.
+        hints: Box<Envelope>,
     },
     /// Send batches to a peer, from the ledger, from the highest down.
     ServeBatches {
         /// Who asks.
         to: ValidatorIndex,
+        /// The epoch of the lane.
+        epoch: Epoch,
         /// Which.
         range: Range,
     },

@@ -1,6 +1,6 @@
 //! Which room is told what: the tables between events, the two machines, and actions.
 
-use althing_consensus::{Input as CoreInput, Now, Output as CoreOutput, Recipient};
+use althing_consensus::{Input as CoreInput, Message as ConsensusMessage, Now, Output as CoreOutput, Recipient};
 use althing_mempool::{Check, DataMessage, Input as PoolInput, Output as PoolOutput};
 use althing_types::{Block, Finalization, Hash, LaneTip, ValidatorIndex};
 
@@ -86,7 +86,10 @@ impl Replica {
             }
             CoreOutput::Check { digest, block, cut } => self.tell_mempool(check(digest, *block, cut)),
             CoreOutput::Finalized { block, finalization } => self.hand_over(block, finalization, out),
-            CoreOutput::Serve { to, above } => out.push(Action::ServeBlocks { to, above }),
+            CoreOutput::Serve { to, above } => {
+                let hints = Box::new(self.core.envelope(ConsensusMessage::Status));
+                out.push(Action::ServeBlocks { to, above, hints });
+            }
             CoreOutput::Hint { leader } => self.tell_mempool(PoolInput::Hint { leader }),
             CoreOutput::TurnDied { view } => self.tell_mempool(PoolInput::ViewDied { view }),
             CoreOutput::Evidence(evidence) => out.push(Action::Note(Note::Evidence(Box::new(evidence)))),
@@ -101,7 +104,9 @@ impl Replica {
             PoolOutput::Send { to, message } => {
                 out.push(Action::Send { to: Recipients::Some(to), message: Message::Data(message) });
             }
-            PoolOutput::Serve { to, range } => out.push(Action::ServeBatches { to, range }),
+            PoolOutput::Serve { to, range } => {
+                out.push(Action::ServeBatches { to, epoch: self.epoch, range });
+            }
             PoolOutput::Admitted { id } => out.push(Action::Note(Note::Admitted(id))),
             PoolOutput::Known { id, at } => out.push(Action::Note(Note::Known(id, at))),
             PoolOutput::Refused { id, error } => out.push(Action::Note(Note::Refused(id, error))),

@@ -3,19 +3,17 @@
 //! Whoever waits for a transaction is told after the block is durable, never before (rule D8). An error of the disk
 //! ends the process; so does a block that does not fit onto the ledger, because then this node is not what it thinks.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use althing_ledger::{Committed, FinalBlock, Ledger, LedgerError, OrderedBatch};
-use althing_mempool::NextSequence;
+use althing_ledger::{Committed, FinalBlock, Ledger, LedgerError};
 use althing_storage::OrderedStore;
-use althing_types::{Hash, Height, Replay};
+use althing_types::Height;
 use tokio::sync::watch;
 
 use super::mailbox::{Mail, Mailbox};
 use super::stop::{Stop, spawn};
-use crate::replica::Outcome;
+use crate::replica::{Outcome, archive};
 
 /// Told after each commit: what came of the block, and what the replica has to know of it.
 pub(crate) type Told = Box<dyn Fn(&Committed, Outcome) + Send>;
@@ -57,9 +55,8 @@ impl<S: OrderedStore + 'static> Executor<S> {
     #[expect(clippy::disallowed_methods, reason = "this is the shell: it measures how long a commit takes")]
     fn commit(&mut self, block: FinalBlock) -> Result<(), LedgerError> {
         let (proposer, view) = (block.block.header.proposer, block.finalization.vote.view);
-        let sequences = sequences(&block);
         let began = std::time::Instant::now();
-        let committed = self.ledger.commit(block)?;
+        let (committed, outcome) = archive::commit(&mut self.ledger, block)?;
         let took = began.elapsed();
         let summary = committed.summary;
         tracing::info!(
@@ -73,27 +70,7 @@ impl<S: OrderedStore + 'static> Executor<S> {
         );
         super::telemetry::block_committed(&committed, took);
         self.height.send_replace(summary.height);
-        let included = committed.included.iter().map(|included| included.id);
-        let moved = included.clone().filter_map(|id| sequences.get(&id).copied()).collect();
-        let decided = included.chain(committed.skipped.iter().map(|skipped| skipped.id)).collect();
-        let cut = self.ledger.head().cut.clone();
-        let outcome = Outcome { summary, cut, decided, sequences: moved };
         (self.committed)(&committed, outcome);
         Ok(())
     }
-}
-
-/// What each transaction with a sequence number makes its sender's lane expect next, if it is executed.
-fn sequences(block: &FinalBlock) -> BTreeMap<Hash, NextSequence> {
-    let of_batch = |batch: &OrderedBatch| {
-        let transactions = batch.ids.iter().zip(batch.transactions.iter());
-        let moved = transactions.filter_map(|(id, transaction)| match transaction.body().replay {
-            Replay::Sequence { lane, seq } => {
-                Some((*id, NextSequence { sender: transaction.body().sender, lane, next: seq.saturating_add(1) }))
-            }
-            Replay::Expiring { .. } => None,
-        });
-        moved.collect::<Vec<_>>()
-    };
-    block.batches.iter().flat_map(of_batch).collect()
 }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use althing_consensus::Record;
-use althing_ledger::{FinalBlock, OrderedBatch};
+use althing_ledger::FinalBlock;
 use althing_mempool::{AdmitError, Candidate};
 use althing_types::{Ed25519, Hash, PublicKey, Scheme, SecretKey, Signature, SignedBatch};
 use metrics::{gauge, histogram};
@@ -19,7 +19,7 @@ use super::log_writer::LogCommand;
 use super::mailbox::{Mail, Mailbox};
 use super::notes::Notes;
 use super::stop::{Stop, spawn};
-use crate::replica::{Action, Event, Note, Replica};
+use crate::replica::{Action, Event, Note, Replica, archive};
 
 /// Orders that one turn takes at most.
 const ORDERS_PER_TURN_MAX: usize = 256;
@@ -184,8 +184,7 @@ impl Turns {
                     self.batches.post(LogCommand::Replace { lsn, records: batches });
                 }
                 Action::Execute { block, finalization, batches } => {
-                    let batches = batches.into_iter().map(ordered).collect();
-                    self.blocks.post(FinalBlock { block: *block, finalization: *finalization, batches });
+                    self.blocks.post(archive::final_block(*block, *finalization, batches));
                 }
                 Action::Note(note) => self.notes.take(note),
                 // A chain of one validator has nobody to send to, to serve or to hear from.
@@ -210,14 +209,5 @@ impl Turns {
         gauge!("althing_mempool_transactions").set(mempool.pool_count as f64);
         gauge!("althing_mempool_bytes").set(mempool.pool_bytes as f64);
         gauge!("althing_replica_queue").set(self.orders.len() as f64);
-    }
-}
-
-/// A batch as the ledger takes it: decoded once, shared with the mempool.
-fn ordered(batch: althing_mempool::CheckedBatch) -> OrderedBatch {
-    OrderedBatch {
-        signed: batch.signed().clone(),
-        transactions: batch.transactions().clone(),
-        ids: batch.ids().clone(),
     }
 }

@@ -1,0 +1,1 @@
+//! Carries messages between the nodes of one chain.

@@ -1,0 +1,87 @@
+//! Between the replica and the ledger: committing a final block, and answering peers from what is committed.
+//!
+//! Whoever carries out a replica's actions calls these, a node from threads of its own and the simulator from its
+//! loop, so that both do the same. Nothing here is kept.
+
+use std::collections::BTreeMap;
+
+use althing_consensus::{Envelope, Message as ConsensusMessage, RUN_BLOCKS_MAX, Run};
+use althing_ledger::{Committed, FinalBlock, Ledger, LedgerError, OrderedBatch, Reader};
+use althing_mempool::{ANSWER_BYTES_MAX, BATCHES_MAX, CheckedBatch, DataMessage, NextSequence, Range, SharedBatch};
+use althing_storage::OrderedStore;
+use althing_types::{Block, Epoch, Finalization, Hash, Height, List, Replay, encoded_len};
+
+use super::{Message, Outcome};
+
+/// A final block as the ledger takes it. Its batches were decoded once and are shared with the mempool.
+pub fn final_block(block: Block, finalization: Finalization, batches: Vec<CheckedBatch>) -> FinalBlock {
+    let ordered = |batch: CheckedBatch| OrderedBatch {
+        signed: batch.signed().clone(),
+        transactions: batch.transactions().clone(),
+        ids: batch.ids().clone(),
+    };
+    FinalBlock { block, finalization, batches: batches.into_iter().map(ordered).collect() }
+}
+
+/// Executes and commits a block, and says what the replica has to know of it.
+pub fn commit<S: OrderedStore>(ledger: &mut Ledger<S>, block: FinalBlock) -> Result<(Committed, Outcome), LedgerError> {
+    let sequences = sequences(&block);
+    let committed = ledger.commit(block)?;
+    let included = committed.included.iter().map(|included| included.id);
+    let moved = included.clone().filter_map(|id| sequences.get(&id).copied()).collect();
+    let decided = included.chain(committed.skipped.iter().map(|skipped| skipped.id)).collect();
+    let cut = ledger.head().cut.clone();
+    let outcome = Outcome { summary: committed.summary, cut, decided, sequences: moved };
+    Ok((committed, outcome))
+}
+
+/// Final blocks above a height, as an answer to a peer; none if there are none that can be shown to be final yet.
+/// `hints` is the envelope that goes with [`super::Action::ServeBlocks`].
+pub fn blocks_above<S: OrderedStore>(
+    reader: &Reader<S>,
+    hints: Envelope,
+    above: Height,
+) -> Result<Option<Message>, LedgerError> {
+    let Some(run) = reader.run(above, RUN_BLOCKS_MAX)? else { return Ok(None) };
+    let run =
+        Run { blocks: List::truncated(run.blocks), link: List::truncated(run.link), finalization: run.finalization };
+    let envelope = Envelope { message: ConsensusMessage::Run(Box::new(run)), ..hints };
+    Ok(Some(Message::Consensus(Box::new(envelope))))
+}
+
+/// Committed batches of a lane from the highest down, as many as fit an answer; none if the highest is not the one that
+/// was asked for. The asker verifies each by the one above it (rule L5).
+pub fn batches_down<S: OrderedStore>(
+    reader: &Reader<S>,
+    epoch: Epoch,
+    range: &Range,
+) -> Result<Option<Message>, LedgerError> {
+    let (mut next, mut bytes, mut batches) = (Some((range.last, range.tip)), 0usize, Vec::new());
+    while let Some((seq, digest)) = next.filter(|(seq, _)| *seq >= range.first && batches.len() < BATCHES_MAX) {
+        let found = reader.batch(epoch, range.lane, seq)?;
+        let Some(batch) = found.filter(|batch| batch.batch.digest() == digest) else { break };
+        bytes = bytes.saturating_add(encoded_len(&batch));
+        if bytes > ANSWER_BYTES_MAX {
+            break;
+        }
+        next = seq.checked_sub(1).map(|seq| (seq, batch.batch.previous));
+        batches.push(SharedBatch(batch.into()));
+    }
+    let message = DataMessage::Batches(List::truncated(batches));
+    Ok(matches!(&message, DataMessage::Batches(batches) if !batches.is_empty()).then_some(Message::Data(message)))
+}
+
+/// What each transaction with a sequence number makes its sender's lane expect next, if it is executed.
+fn sequences(block: &FinalBlock) -> BTreeMap<Hash, NextSequence> {
+    let of_batch = |batch: &OrderedBatch| {
+        let transactions = batch.ids.iter().zip(batch.transactions.iter());
+        let moved = transactions.filter_map(|(id, transaction)| match transaction.body().replay {
+            Replay::Sequence { lane, seq } => {
+                Some((*id, NextSequence { sender: transaction.body().sender, lane, next: seq.saturating_add(1) }))
+            }
+            Replay::Expiring { .. } => None,
+        });
+        moved.collect::<Vec<_>>()
+    };
+    block.batches.iter().flat_map(of_batch).collect()
+}
