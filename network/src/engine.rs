@@ -1,8 +1,8 @@
 //! The event loop: one task that owns the swarm, hears what happened to connections and streams, and keeps every peer
 //! at exactly one usable connection.
 //!
-//! It receives, calls one handler, and looks at the clock; frames do not pass through it. Invariants: a peer has at most
-//! one link; only on a link that has shown our genesis are frames read or written; the receiver hears true and false
+//! It receives, calls one handler, and looks at the clock; frames do not pass through it. Invariants: a peer has at
+//! most one link; only on a link that has shown our genesis are frames read or written; the receiver hears true and false
 //! alternately for each peer; a peer with an address and without a link always has a dial running or a next dial.
 
 mod dial;
@@ -11,6 +11,7 @@ mod link;
 mod talk;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -83,6 +84,7 @@ pub(crate) struct Engine<R> {
     reports: mpsc::Receiver<Report>,
     reporter: mpsc::Sender<Report>,
     refused: Refused,
+    not_accepted_told: Option<Instant>,
     waiting: BTreeMap<OutboundRequestId, Waiting>,
     judging: usize,
 }
@@ -130,6 +132,7 @@ impl<R: Receiver> Engine<R> {
             reports,
             reporter,
             refused,
+            not_accepted_told: None,
             waiting,
             judging: 0,
         })
@@ -194,13 +197,22 @@ impl<R: Receiver> Engine<R> {
                 let remote = transport::socket_address(&send_back_addr);
                 self.on_refused(peer_id, remote, error);
             }
-            SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "a connection could not be accepted"),
+            SwarmEvent::ListenerError { error, .. } => self.on_not_accepted(&error),
             SwarmEvent::ListenerClosed { reason, .. } => {
                 // It does not come back by itself; the loop starts again with a new one.
                 tracing::error!(?reason, "the listener for peers closed");
                 self.tasks.break_down();
             }
             _ => {}
+        }
+    }
+
+    fn on_not_accepted(&mut self, error: &io::Error) {
+        figures::refused("not_accepted");
+        let now = Instant::now();
+        if self.not_accepted_told.is_none_or(|told| now >= told + REFUSED_LINE_EVERY) {
+            self.not_accepted_told = Some(now);
+            tracing::warn!(%error, "a connection could not be accepted; does the process have too many files open?");
         }
     }
 

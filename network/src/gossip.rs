@@ -4,7 +4,6 @@
 //! receiver accepted it; and there are two topics, so that nobody makes us keep more. The figures suit a few dozen
 //! nodes: what we publish goes to all of them at once.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use libp2p::gossipsub::{
@@ -31,7 +30,6 @@ const SEEN: Duration = Duration::from_secs(60);
 pub(crate) type Gossip = Behaviour<IdentityTransform, WhitelistSubscriptionFilter>;
 
 /// The behaviour of gossip on a chain, subscribed to all topics.
-#[expect(clippy::disallowed_types, reason = "the library's filter wants a hash set; its order is never looked at")]
 pub(crate) fn behaviour(chain: &Chain) -> Gossip {
     let config = ConfigBuilder::default()
         .protocol_id(chain.protocol("gossip").to_string(), Version::V1_1)
@@ -48,8 +46,7 @@ pub(crate) fn behaviour(chain: &Chain) -> Gossip {
         .duplicate_cache_time(SEEN)
         .build()
         .expect("these figures fit together, as every start of a network shows");
-    let ours: HashSet<TopicHash> = Topic::ALL.into_iter().map(|topic| ident(topic).hash()).collect();
-    let filter = WhitelistSubscriptionFilter(ours);
+    let filter = WhitelistSubscriptionFilter(Topic::ALL.into_iter().map(|topic| ident(topic).hash()).collect());
     let mut gossip = Behaviour::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
         .expect("anonymous messages and their validation fit together");
     for topic in Topic::ALL {

@@ -19,6 +19,7 @@ mod gossip;
 mod identity;
 mod network;
 mod options;
+mod owner;
 mod queue;
 mod reader;
 mod receiver;

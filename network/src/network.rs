@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use althing_types::PublicKey;
 use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -21,6 +22,7 @@ use crate::engine::{Engine, Why};
 use crate::figures;
 use crate::gossip::GOSSIP_BYTES_MAX;
 use crate::options::{Options, OptionsError};
+use crate::owner::Owner;
 use crate::queue::{Frame, SendError};
 use crate::receiver::{Receiver, Topic};
 use crate::requests::RequestError;
@@ -71,6 +73,15 @@ impl Network {
     /// Starts listening and dialling. When it returns, peers can connect. Must be called within a tokio runtime with
     /// time and I/O, on which all tasks then run.
     pub async fn start<R: Receiver>(options: Options, receiver: Arc<R>) -> Result<Self, NetworkError> {
+        Self::start_for(options, Arc::new(Owner::new(receiver))).await
+    }
+
+    /// The same for any owner. What this returns is made in this room.
+    fn start_for(options: Options, receiver: Arc<Owner>) -> BoxFuture<'static, Result<Self, NetworkError>> {
+        Self::start_engine(options, receiver).boxed()
+    }
+
+    async fn start_engine(options: Options, receiver: Arc<Owner>) -> Result<Self, NetworkError> {
         options.validate()?;
         let shared = Arc::new(Shared::new(options.role, &options.peers));
         let wanted = options.listen;
@@ -180,6 +191,7 @@ impl<R: Receiver> Keeper<R> {
 
     /// Nothing if the network is stopped meanwhile.
     async fn start_again(&mut self) -> Option<Engine<R>> {
+        let mut is_told = false;
         loop {
             tokio::select! {
                 () = sleep(RESTART_PAUSE) => {}
@@ -188,7 +200,11 @@ impl<R: Receiver> Keeper<R> {
             let (options, shared) = (Arc::clone(&self.options), Arc::clone(&self.shared));
             match Engine::start(options, shared, Arc::clone(&self.receiver), self.listen).await {
                 Ok(engine) => return Some(engine),
-                Err(error) => tracing::error!(%error, "the network cannot be started again yet"),
+                Err(error) if !is_told => {
+                    is_told = true;
+                    tracing::error!(%error, "the network cannot be started again yet; we keep trying");
+                }
+                Err(_) => {}
             }
         }
     }

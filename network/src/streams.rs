@@ -170,10 +170,10 @@ impl ConnectionHandler for StreamHandler {
 
     fn on_connection_event(&mut self, event: ConnectionEvent<'_, Offer, Offer, (), Class>) {
         match event {
-            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: (class, stream), .. }) => {
-                if self.events.len() < EVENTS_MAX {
-                    self.events.push_back((class, What::Inbound(stream)));
-                }
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: (class, stream), .. })
+                if self.events.len() < EVENTS_MAX =>
+            {
+                self.events.push_back((class, What::Inbound(stream)));
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol: (class, stream), .. }) => {
                 self.events.push_back((class, What::Outbound(stream)));

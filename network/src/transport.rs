@@ -1,6 +1,6 @@
 //! The swarm: TCP, Noise and Yamux, the behaviours on top, and the socket that it listens on.
 //!
-//! Sockets are tuned so that little lies in the kernel in front of a vote and a dead peer's data does not wait for ever.
+//! Sockets are tuned so that little lies in the kernel in front of a vote and a dead peer's data does not wait long.
 //! Names are not resolved here; the address that is dialled is an IP address.
 
 use std::io;

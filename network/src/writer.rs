@@ -150,3 +150,72 @@ impl<S: AsyncWrite + Unpin> Writer<S> {
 fn length(frame: &Frame) -> [u8; 4] {
     u32::try_from(frame.len()).expect("a queue takes no frame above one MiB").to_le_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use althing_types::SecretKey;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::options::{Peer, Role};
+
+    fn peer() -> (Arc<Shared>, Arc<PeerShared>) {
+        let key = SecretKey::from_seed(&[1; 32]).public_key();
+        let peer = Peer { key, name: "peer".to_owned(), role: Role::Validator, address: None };
+        let shared = Arc::new(Shared::new(Role::Validator, &[peer]));
+        let peer = Arc::clone(&shared.peers[&key]);
+        for queue in &peer.queues {
+            queue.open();
+        }
+        (shared, peer)
+    }
+
+    async fn waited(turns: &Turns, class: Class, peer: &PeerShared) -> bool {
+        let start = Instant::now();
+        turns.let_pass(class, peer).await;
+        start.elapsed() >= PATIENCE
+    }
+
+    #[tokio::test]
+    async fn bulk_waits_for_votes_but_not_for_those_that_are_held_up() {
+        let (_shared, peer) = peer();
+        let turns = Turns::default();
+        assert!(!waited(&turns, Class::Sync, &peer).await, "nothing is urgent");
+        peer.queues[Class::Votes.index()].push(Arc::from([1])).0.expect("there is room");
+        assert!(!waited(&turns, Class::Votes, &peer).await, "votes wait for nobody");
+        assert!(waited(&turns, Class::Data, &peer).await, "data waits for a vote");
+        assert!(!waited(&turns, Class::Sync, &peer).await, "that vote is held up, and holds up nobody else");
+        turns.got_through(Class::Votes);
+        assert!(waited(&turns, Class::Sync, &peer).await, "votes go on, and are waited for again");
+    }
+
+    #[tokio::test]
+    async fn bulk_goes_on_as_soon_as_the_votes_are_written() {
+        let (_shared, peer) = peer();
+        let turns = Arc::new(Turns::default());
+        turns.start(Class::Votes);
+        let writing = Arc::clone(&turns);
+        let bulk = tokio::spawn(async move { waited(&writing, Class::Data, &peer).await });
+        tokio::task::yield_now().await;
+        turns.finish(Class::Votes);
+        assert!(!bulk.await.expect("it ends"), "it was woken");
+    }
+
+    #[tokio::test]
+    async fn frames_are_written_behind_their_length() {
+        let (shared, peer) = peer();
+        let long = vec![7; 100_000];
+        for frame in [&b"one"[..], b"", &long] {
+            peer.queues[Class::Data.index()].push(frame.into()).0.expect("there is room");
+        }
+        let (class, turns) = (Class::Data, Arc::default());
+        let mut written = Vec::new();
+        let writer = Writer { stream: &mut written, class, peer, turns, shared };
+        // It never ends by itself, and has nothing to wait for before it has written all.
+        assert!(timeout(Duration::from_millis(200), writer.run()).await.is_err());
+        let mut expected = b"\x03\0\0\0one\0\0\0\0".to_vec();
+        expected.extend(100_000_u32.to_le_bytes());
+        expected.extend(&long);
+        assert_eq!(written, expected);
+    }
+}

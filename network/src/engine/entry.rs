@@ -141,7 +141,7 @@ pub(super) enum Stage {
 /// A stream that we read from.
 #[derive(Debug, Default)]
 pub(super) struct Inbound {
-    /// One that waits until the peer has shown its genesis.
+    /// One that waits until the link is used.
     pub(super) waiting: Option<Stream>,
     /// The task that reads.
     pub(super) reader: Option<AbortHandle>,

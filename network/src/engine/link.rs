@@ -98,7 +98,9 @@ impl<R: Receiver> Engine<R> {
             });
             entry.told = Told::Unreachable;
             tracing::warn!(peer = entry.shared.peer.name, why, "a peer is not connected any more");
-        } else if !matches!(link.phase, Phase::Refused(_)) {
+        } else if matches!(link.phase, Phase::Refused(_)) {
+            entry.next = entry.shared.peer.address.as_ref().map(|_| Instant::now() + LONGEST);
+        } else {
             entry.failed(why.to_owned());
         }
         if link.phase == Phase::Up
@@ -116,15 +118,9 @@ impl<R: Receiver> Engine<R> {
         let theirs = Chain::from_version(&info.protocol_version);
         if theirs.as_ref() == Some(&self.chain) {
             link.phase = Phase::Verified(shown(&info.agent_version));
-            let waiting = Class::ALL.map(|class| link.inbound[class.index()].waiting.take());
             for class in classes {
                 link.outbound[class.index()].stage = Stage::Opening;
                 self.swarm.behaviour_mut().streams.open(*id, connection, class);
-            }
-            for (class, stream) in Class::ALL.into_iter().zip(waiting) {
-                if let Some(stream) = stream {
-                    self.read(id, class, stream);
-                }
             }
             return;
         }
@@ -154,7 +150,8 @@ impl<R: Receiver> Engine<R> {
             entry.told = Told::OtherChain;
             tracing::warn!(
                 peer = entry.shared.peer.name,
-                "{} is on genesis {}… of chain {}, we run {}… of chain {}: one of the two has the wrong genesis document",
+                "{} is on genesis {}… of chain {}, we run {}… of chain {}: \
+                 one of the two has the wrong genesis document",
                 entry.shared.peer.name,
                 theirs.short_genesis(),
                 theirs.chain_id,
@@ -183,13 +180,7 @@ impl<R: Receiver> Engine<R> {
             Phase::Up if heard.max(link.since) + SILENCE <= now => {
                 return self.drop_link(id, "it gave no sign of life for 8 seconds");
             }
-            Phase::Refused(at) if at <= now => {
-                self.drop_link(id, "it is on another chain");
-                if let Some(entry) = self.peers.get_mut(id) {
-                    entry.next = entry.shared.peer.address.as_ref().map(|_| now + LONGEST);
-                }
-                return;
-            }
+            Phase::Refused(at) if at <= now => return self.drop_link(id, "it is on another chain"),
             _ => {}
         }
         for class in Class::ALL {
@@ -228,8 +219,8 @@ impl<R: Receiver> Engine<R> {
             return self.on_misbehaviour(id, &Misbehaviour::new("one new stream after the other"));
         }
         match link.phase {
-            Phase::New => link.inbound[class.index()].waiting = Some(stream),
-            Phase::Verified(_) | Phase::Up => self.read(id, class, stream),
+            Phase::New | Phase::Verified(_) => link.inbound[class.index()].waiting = Some(stream),
+            Phase::Up => self.read(id, class, stream),
             Phase::Refused(_) => {}
         }
     }
@@ -282,8 +273,15 @@ impl<R: Receiver> Engine<R> {
         entry.told = Told::Connected;
         entry.shared.with_status(|status| *status = Status::Connected { since: Instant::now(), remote, agent });
         open_queues(&entry.shared);
+        let waiting = Class::ALL.map(|class| link.inbound[class.index()].waiting.take());
         if let Some(entry) = self.peers.get(id) {
             self.tell_connected(entry, true);
+        }
+        // Only now: whoever hears a peer must know already that it is there.
+        for (class, stream) in Class::ALL.into_iter().zip(waiting) {
+            if let Some(stream) = stream {
+                self.read(id, class, stream);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicUsize;
 
 use super::raw::Raw;
+use super::wire::Wire;
 use super::*;
 use crate::SendError;
 
@@ -103,6 +104,31 @@ async fn a_vote_does_not_wait_behind_bulk() {
     println!("votes among bulk of {rate} MB/s: {busy:?}; without: {idle:?} (median, 99 %, longest)");
     assert!(busy[1] < Duration::from_millis(150), "99 of 100 votes within {:?}", busy[1]);
     assert!(rate > 20, "bulk was carried meanwhile, {rate} MB/s");
+    first.network.stop().await;
+    second.network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_wire_holds_little_bulk_in_front_of_a_vote() {
+    let first = Node::start(validator(0, 0, &[None, None])).await;
+    let wire = Wire::slow(first.network.listen_addr().port(), 10_000).await;
+    let second = Node::start(validator(1, 0, &[Some(wire.port), None])).await;
+    first.connects(key(1)).await;
+    second.connects(key(0)).await;
+    second.owner.keeps.store(false, Ordering::Relaxed);
+    let block: Arc<[u8]> = vec![3; 512 * 1_024].into();
+    let mut times = Vec::new();
+    for n in 0..60 {
+        while first.network.handle().send(&key(1), Class::Data, Arc::clone(&block)).is_ok() {}
+        sleep(Duration::from_millis(if n == 0 { 500 } else { 10 })).await;
+        first.network.handle().send(&key(1), Class::Votes, vec![1; 200].into()).expect("there is room");
+        let start = Instant::now();
+        until("the vote arrives", || second.owner.count_of(key(0), Class::Votes) > n).await;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    println!("votes behind bulk on 10 MB/s: {:?}, {:?}, {:?} (median, 95 %, longest)", times[30], times[56], times[59]);
+    assert!(times[30] < Duration::from_millis(80), "less than 800 KB in front: {:?}", times[30]);
     first.network.stop().await;
     second.network.stop().await;
 }

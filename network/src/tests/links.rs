@@ -28,6 +28,66 @@ async fn a_peer_on_another_genesis_is_told_so_on_both_sides_and_nobody_spins() {
     second.network.stop().await;
 }
 
+thread_local! {
+    static WRITTEN: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// What was written to the log by this thread, from when it first asked.
+struct Log;
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        WRITTEN.with_borrow_mut(|written| written.extend_from_slice(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// The log of the process, which is set up once: what one thread alone listens to can be switched off by others.
+    fn open() -> Self {
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(|| Self).finish();
+        // Another test may have done it.
+        let _ = tracing::subscriber::set_global_default(subscriber);
+        Self
+    }
+
+    fn count(&self, text: &str) -> usize {
+        WRITTEN.with_borrow(|written| String::from_utf8_lossy(written).matches(text).count())
+    }
+}
+
+#[tokio::test]
+async fn each_change_of_a_peer_is_one_line_in_the_log() {
+    let log = Log::open();
+    let port = free_port();
+    let first = Node::start(validator(0, port, &[None, None])).await;
+    let mut options = validator(1, 0, &[Some(port), None]);
+    (options.genesis, options.chain_id) = (Hash::new([9; 32]), "other".to_owned());
+    let second = Node::start(options).await;
+    let by_first = "validator-1 is on genesis 09090909… of chain other, we run 07070707… of chain test: \
+                    one of the two has the wrong genesis document";
+    let by_second = "validator-0 is on genesis 07070707… of chain test, we run 09090909… of chain other: \
+                     one of the two has the wrong genesis document";
+    until("both say so", || log.count(by_first) == 1 && log.count(by_second) == 1).await;
+    second.network.stop().await;
+    // It is put right, and let in after a short pause.
+    let second = Node::start(validator(1, 0, &[Some(port), None])).await;
+    first.connects(key(1)).await;
+    second.connects(key(0)).await;
+    assert_eq!(log.count("a peer is connected"), 2);
+    let unreachable = log.count("a peer cannot be reached");
+    first.network.stop().await;
+    // Several dials fail before the line.
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(log.count("a peer is not connected any more"), 2, "one by each, and none for each dial");
+    assert_eq!(log.count("a peer cannot be reached"), unreachable, "that it is gone was said");
+    second.network.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wire_that_is_cut_without_a_word_is_noticed_and_a_mended_one_is_used_again() {
     let first = Node::start(validator(0, 0, &[None, None])).await;
@@ -61,12 +121,31 @@ async fn of_two_connections_that_one_peer_dialled_the_newer_is_kept() {
     let mut raw = Raw::new(&secret(1), key(0), Role::Validator);
     for made in 1..=4 {
         raw.dial(port);
-        raw.until("it is let in", |raw| raw.established.len() == made).await;
+        raw.until("it is taken in use", |raw| raw.streams_of_target == made * Class::COUNT).await;
         raw.until("the older one goes", |raw| raw.closed.len() == made - 1).await;
     }
     raw.run_for(Duration::from_millis(300)).await;
     assert_eq!(raw.closed, raw.established[..3], "the newest is left");
     node.network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_connections_by_different_diallers_that_of_the_smaller_key_is_kept() {
+    for (node_number, raw_number) in [(0, 1), (1, 0)] {
+        let mut raw = Raw::new(&secret(raw_number), key(node_number), Role::Validator);
+        let mut ports = [None, None];
+        ports[usize::from(raw_number)] = Some(raw.listen().await);
+        let node = Node::start(validator(node_number, 0, &ports)).await;
+        raw.until("the node dials", |raw| raw.established.len() == 1).await;
+        raw.dial(node.network.listen_addr().port());
+        raw.until("both are made", |raw| raw.established.len() == 2).await;
+        raw.until("one is closed", |raw| raw.closed.len() == 1).await;
+        raw.run_for(Duration::from_millis(300)).await;
+        assert_eq!((raw.established.len(), raw.closed.len()), (2, 1), "the other one stays");
+        let is_raws_closed = raw.dialled_by_it == raw.closed;
+        assert_eq!(is_raws_closed, key(node_number) < key(raw_number), "the dial of the smaller key is kept");
+        node.network.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,6 +218,12 @@ async fn a_port_in_use_and_bad_options_are_said_clearly() {
         "cannot listen for peers on 127.0.0.1:{port}: another process listens there; stop it or choose another port"
     );
     assert_eq!(sentence, expected);
+    let mut options = validator(2, 0, &[None, None]);
+    options.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let everywhere = Node::start(options).await;
+    assert_ne!(everywhere.network.listen_addr().port(), 0, "the system picked one");
+    drop(std::net::TcpStream::connect(local(everywhere.network.listen_addr().port())).expect("it listens here too"));
+    everywhere.network.stop().await;
     let mut options = validator(0, 0, &[None, None]);
     options.peers[0].key = key(0);
     let sentence = Network::start(options, Owner::new()).await.expect_err("it is ourselves").to_string();
@@ -152,8 +237,11 @@ async fn an_address_where_another_node_answers_is_said_and_tried_again() {
     let port = first.network.listen_addr().port();
     // Where it expects validator 2 it finds validator 0.
     let second = Node::start(validator(1, 0, &[None, None, Some(port)])).await;
-    let tried = |attempts_min: u32| matches!(second.state(key(2)), PeerState::Unreachable { attempts, .. } if attempts >= attempts_min);
-    until("it was tried", || tried(2)).await;
+    let tried = || match second.state(key(2)) {
+        PeerState::Unreachable { attempts, .. } => attempts,
+        _ => 0,
+    };
+    until("it was tried", || tried() >= 2).await;
     let PeerState::Unreachable { why, .. } = second.state(key(2)) else { panic!("it is not connected") };
     assert!(why.contains("answers a node with another key") && why.contains(&key(0).to_string()), "{why}");
     assert_eq!(second.state(key(0)), PeerState::Waiting, "nobody dials a peer without an address");

@@ -20,10 +20,12 @@ pub(super) struct Raw {
     swarm: Swarm<Behaviour>,
     target: PeerId,
     pub(super) established: Vec<ConnectionId>,
+    pub(super) dialled_by_it: Vec<ConnectionId>,
     pub(super) closed: Vec<ConnectionId>,
     pub(super) failed_dials: usize,
     pub(super) opened: Vec<Stream>,
     pub(super) refused_streams: usize,
+    pub(super) streams_of_target: usize,
 }
 
 impl Raw {
@@ -40,11 +42,18 @@ impl Raw {
             swarm,
             target,
             established: Vec::new(),
+            dialled_by_it: Vec::new(),
             closed: Vec::new(),
             failed_dials: 0,
             opened: Vec::new(),
             refused_streams: 0,
+            streams_of_target: 0,
         }
+    }
+
+    /// Listens too, and says on which port.
+    pub(super) async fn listen(&mut self) -> u16 {
+        transport::listen(&mut self.swarm, local(0)).await.expect("it can listen").port()
     }
 
     /// Begins one more connection.
@@ -100,13 +109,18 @@ impl Raw {
 
     async fn step(&mut self) {
         match self.swarm.select_next_some().await {
-            SwarmEvent::ConnectionEstablished { connection_id, .. } => self.established.push(connection_id),
+            SwarmEvent::ConnectionEstablished { connection_id, endpoint, .. } => {
+                self.established.push(connection_id);
+                if endpoint.is_dialer() {
+                    self.dialled_by_it.push(connection_id);
+                }
+            }
             SwarmEvent::ConnectionClosed { connection_id, .. } => self.closed.push(connection_id),
             SwarmEvent::OutgoingConnectionError { .. } => self.failed_dials += 1,
             SwarmEvent::Behaviour(BehaviourEvent::Streams(StreamEvent { what, .. })) => match what {
                 What::Outbound(stream) => self.opened.push(stream),
                 What::Failed(_) => self.refused_streams += 1,
-                What::Inbound(_) => {}
+                What::Inbound(_) => self.streams_of_target += 1,
             },
             _ => {}
         }

@@ -37,6 +37,7 @@ async fn a_request_is_answered_or_refused_with_its_reason() {
 async fn a_peer_that_asks_too_often_is_told_to_wait() {
     let (first, second) = pair().await;
     let handle = first.network.handle();
+    let start = Instant::now();
     let mut busy = 0;
     for _ in 0..600 {
         match handle.request(&key(1), b"x".to_vec()).await {
@@ -46,8 +47,9 @@ async fn a_peer_that_asks_too_often_is_told_to_wait() {
         }
     }
     let answered = second.owner.asked.load(Ordering::Relaxed);
+    let allowed = 210 + usize::try_from(start.elapsed().as_millis()).unwrap() / 10;
     println!("{answered} requests were answered, {busy} were not");
-    assert!(answered >= 200 && answered + busy == 600, "{answered} answered, {busy} refused");
+    assert!((200..=allowed).contains(&answered) && answered + busy == 600, "{answered} answered, {busy} refused");
     first.network.stop().await;
     second.network.stop().await;
 }

@@ -17,6 +17,11 @@ pub(super) struct Wire {
 impl Wire {
     /// A whole wire to this port.
     pub(super) async fn to(port: u16) -> Self {
+        Self::slow(port, usize::MAX).await
+    }
+
+    /// A whole wire to this port that carries so many bytes in a millisecond each way.
+    pub(super) async fn slow(port: u16, bytes_per_ms: usize) -> Self {
         let listener = TcpListener::bind(local(0)).await.unwrap();
         let here = listener.local_addr().unwrap().port();
         let accepted = Arc::<std::sync::atomic::AtomicUsize>::default();
@@ -26,7 +31,7 @@ impl Wire {
             let mut all = tokio::task::JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                all.spawn(forward(near, port, cut.clone()));
+                all.spawn(forward(near, port, cut.clone(), bytes_per_ms));
             }
         });
         Self { port: here, accepted, is_cut, running }
@@ -49,23 +54,24 @@ impl Drop for Wire {
     }
 }
 
-async fn forward(near: TcpStream, port: u16, mut cut: watch::Receiver<bool>) {
+async fn forward(near: TcpStream, port: u16, mut cut: watch::Receiver<bool>, bytes_per_ms: usize) {
     let Ok(far) = TcpStream::connect(local(port)).await else { return };
     loop {
         if cut.wait_for(|is_cut| !is_cut).await.is_err() {
             return;
         }
         tokio::select! {
-            _ = copy(&near, &far) => return,
-            _ = copy(&far, &near) => return,
+            _ = copy(&near, &far, bytes_per_ms) => return,
+            _ = copy(&far, &near, bytes_per_ms) => return,
             _ = cut.wait_for(|is_cut| *is_cut) => {}
         }
     }
 }
 
 /// Copies until either end closes. A cut loses what is in hand, which is one read at most.
-async fn copy(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
+async fn copy(from: &TcpStream, to: &TcpStream, bytes_per_ms: usize) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1_024];
+    let (start, mut carried) = (Instant::now(), 0);
     loop {
         from.readable().await?;
         let read = match from.try_read(&mut buffer) {
@@ -74,6 +80,9 @@ async fn copy(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(error) => return Err(error),
         };
+        carried += read;
+        let due = start + Duration::from_millis(u64::try_from(carried / bytes_per_ms).unwrap());
+        tokio::time::sleep_until(due).await;
         let mut rest = &buffer[..read];
         while !rest.is_empty() {
             to.writable().await?;
