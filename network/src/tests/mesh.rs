@@ -37,11 +37,9 @@ async fn seven_validators_that_start_at_once_end_with_one_connection_each() {
     };
     until("a full mesh", all_up).await;
     println!("full mesh of 7 after {:?}", start.elapsed());
-    // Whatever else was being made has been closed by then.
+    // Dials that were under way then may still make a second connection for a moment.
     sleep(Duration::from_secs(2)).await;
-    assert!(all_up(), "the mesh holds");
-    let connections = established(&ports);
-    assert_eq!(connections, 7 * 6 / 2, "one connection for each pair");
+    until("one connection for each pair", || established(&ports) == 7 * 6 / 2 && all_up()).await;
     futures::future::join_all(nodes.into_iter().map(|node| node.network.stop())).await;
     for port in ports {
         drop(TcpListener::bind(local(port)).expect("the port is free again"));
