@@ -9,6 +9,7 @@ mod clock;
 mod data_folder;
 mod executor;
 mod intake;
+mod leash;
 mod log_writer;
 mod mailbox;
 mod notes;

@@ -6,4 +6,5 @@ mod network;
 mod process;
 mod rpc;
 mod survival;
+mod testnet;
 mod window;

@@ -20,6 +20,7 @@ use super::clock::Clock;
 use super::data_folder::{DataError, DataFolder};
 use super::executor::Executor;
 use super::intake::Intake;
+use super::leash;
 use super::log_writer::LogWriter;
 use super::mailbox::Mailbox;
 use super::notes::Notes;
@@ -209,6 +210,11 @@ impl Node {
     /// Where the public window is.
     pub const fn rpc_addr(&self) -> SocketAddr {
         self.rpc_addr
+    }
+
+    /// Makes it a reason to end that standard input closes.
+    pub fn end_with_stdin(&self) {
+        leash::watch(self.stop.clone());
     }
 
     /// Waits until there is a reason to end, ends in order, and returns the reason. Interrupts and SIGTERM are reasons.
