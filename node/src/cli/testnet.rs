@@ -54,7 +54,8 @@ Exit codes: 0 all nodes run and answer, 6 there is no network, 9 otherwise.")]
     #[command(after_help = "Example:
   althing testnet down --dir other
 
-When it returns, no process of the network is left and its ports are free. A network that is down already is no error.")]
+When it returns, no process of the network is left and its ports are free. A network that is down already is no
+error.")]
     Down(nodes::Down),
     /// End a node without a warning, as a power failure would
     #[command(after_help = "Examples:

@@ -44,8 +44,8 @@ fn until_closed(mut input: impl Read) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::net::UnixStream;
     use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
 
     #[test]
     fn the_node_is_asked_to_end_when_the_input_closes_and_not_before() {

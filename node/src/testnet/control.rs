@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use super::error::TestnetError;
 use super::folder::{Layout, Record};
 use super::identity::ProcessId;
+use super::log;
 use super::naming;
 use super::patience::Patience;
 use super::ports::local;
 use super::view::{NodeState, NodeStatus, NodeView, View};
-use super::log;
 
 /// Bytes of a request at most.
 pub(super) const REQUEST_BYTES_MAX: u64 = 4 * 1024;

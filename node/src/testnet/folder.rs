@@ -137,7 +137,8 @@ impl Folder {
     /// Records who runs the network, for those who come later.
     pub(super) fn record(&self, control: Option<&Path>, processes: &[Option<ProcessId>]) -> Result<(), TestnetError> {
         let nodes = self.ports.iter().zip(processes);
-        let nodes = nodes.map(|(ports, process)| NodeRecord { rpc: ports.rpc, p2p: ports.p2p, process: process.clone() });
+        let nodes =
+            nodes.map(|(ports, process)| NodeRecord { rpc: ports.rpc, p2p: ports.p2p, process: process.clone() });
         let record = Record {
             form: FORM,
             supervisor: ProcessId::own(),
@@ -177,11 +178,6 @@ impl Layout {
 
     pub(super) fn genesis(&self) -> PathBuf {
         self.at(GENESIS)
-    }
-
-    /// What the process that runs the network says when nobody listens to it.
-    pub(super) fn supervisor_log(&self) -> PathBuf {
-        self.at("supervisor.log")
     }
 
     /// The home folder of a node.
@@ -346,10 +342,7 @@ fn temporary() -> Result<PathBuf, TestnetError> {
 }
 
 fn check(options: &Options) -> Result<(), TestnetError> {
-    let counts = [
-        ("--validators", options.validators, VALIDATORS_MAX),
-        ("--accounts", options.accounts, ACCOUNTS_MAX),
-    ];
+    let counts = [("--validators", options.validators, VALIDATORS_MAX), ("--accounts", options.accounts, ACCOUNTS_MAX)];
     for (what, given, max) in counts {
         if let Some(given) = given.filter(|given| !(1..=max).contains(given)) {
             return Err(TestnetError::Range { what, given: given.into(), range: format!("1 to {max}") });

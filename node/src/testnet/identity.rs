@@ -17,28 +17,28 @@ const START_AFTER_STATE: usize = 19;
 
 /// A process, this one and no later one with its number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProcessId {
+pub(super) struct ProcessId {
     /// Its number.
-    pub pid: u32,
+    pub(super) pid: u32,
     /// When it started: the name of the boot and ticks since then, or what `ps` says. Only compared.
     started: String,
 }
 
 impl ProcessId {
     /// The process with this number, if there is one now.
-    pub fn of(pid: u32) -> Option<Self> {
+    pub(super) fn of(pid: u32) -> Option<Self> {
         let (started, is_over) = started(pid)?;
         (!is_over).then_some(Self { pid, started })
     }
 
     /// This process.
-    pub fn own() -> Self {
+    pub(super) fn own() -> Self {
         let pid = std::process::id();
         Self::of(pid).unwrap_or(Self { pid, started: String::new() })
     }
 
     /// Whether it still runs. One that is stopped by a signal runs.
-    pub fn is_alive(&self) -> bool {
+    pub(super) fn is_alive(&self) -> bool {
         Self::of(self.pid).is_some_and(|now| now == *self)
     }
 
@@ -47,7 +47,7 @@ impl ProcessId {
     /// # Errors
     ///
     /// What the system says. A process that is gone is no error.
-    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         match pid.filter(|_| self.is_alive()).map(|pid| kill_process(pid, signal)) {
             Some(Err(rustix::io::Errno::SRCH) | Ok(())) | None => Ok(()),

@@ -10,6 +10,7 @@ use althing_types::{Address, AuthPolicy};
 use super::error::TestnetError;
 use super::folder::{Folder, io_error};
 use super::identity::ProcessId;
+use super::log;
 use super::naming;
 use super::options::Options;
 use super::patience::Patience;
@@ -17,7 +18,6 @@ use super::ports::local;
 use super::probe::Probe;
 use super::process::{NodeProcess, how};
 use super::view::{AccountView, NodeAnswer, NodeState, NodeStatus, NodeView, View};
-use super::log;
 use crate::keys::KeyRole;
 
 /// How long the nodes may take to end in order before they are killed.

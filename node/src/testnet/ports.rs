@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn ports_are_counted_from_the_base() {
-        // A base that is free follows from any free port; the ports beside it may still be taken, then another is tried.
+        // The ports beside a free one may be taken; then another is tried.
         let base = (0..50)
             .map(|_| free(1).expect("there are free ports")[0].rpc)
             .find(|base| counted(*base, 3).is_ok())

@@ -34,10 +34,12 @@ impl Probe {
             let mut asked = JoinSet::new();
             for (index, url) in urls.iter().enumerate() {
                 let Some(url) = url.clone() else { continue };
-                asked.spawn(async move { (index, tokio::time::timeout(ANSWER_MAX, status(&url)).await.ok().flatten()) });
+                asked
+                    .spawn(async move { (index, tokio::time::timeout(ANSWER_MAX, status(&url)).await.ok().flatten()) });
             }
             while let Some(joined) = asked.join_next().await {
-                if let Some((place, answer)) = joined.ok().and_then(|(index, answer)| Some((answers.get_mut(index)?, answer)))
+                if let Some((place, answer)) =
+                    joined.ok().and_then(|(index, answer)| Some((answers.get_mut(index)?, answer)))
                 {
                     *place = answer;
                 }

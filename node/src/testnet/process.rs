@@ -1,9 +1,9 @@
 //! One node as a process of its own, which does not outlive this one.
 //!
-//! The node holds the reading end of a pipe whose writing end is here, and ends when that closes: also when this process
-//! is killed. It is in a process group of its own, so that Ctrl-C on a terminal reaches only this process, which then
-//! ends the nodes in order. A stopped node cannot notice a closed pipe; the system continues and hangs up a stopped group
-//! whose last relative is gone (POSIX, `_exit`), and the next start ends what is left.
+//! The node holds the reading end of a pipe whose writing end is here, and ends when that closes: also when this
+//! process is killed. It is in a process group of its own, so that Ctrl-C on a terminal reaches only this process, which
+//! then ends the nodes in order. A stopped node cannot notice a closed pipe; the system hangs up and continues a stopped
+//! group whose last relative is gone (POSIX, `_exit`), and the next start ends what is left.
 
 use std::fs;
 use std::io;

@@ -1,5 +1,5 @@
-//! The process that owns a network: it keeps the nodes' leashes, looks after their logs, and carries out commands, until
-//! it is asked to end. It restarts nothing by itself.
+//! The process that owns a network: it keeps the nodes' leashes, looks after their logs, and carries out commands,
+//! until it is asked to end. It restarts nothing by itself.
 //!
 //! However it ends, the nodes end with it. A first signal takes the network down in order, a second one kills what is
 //! left, a third one ends this process where it stands.
@@ -165,7 +165,7 @@ impl Supervisor {
         let interrupts = self.interrupts;
         let down = self.testnet.down_unless(&mut || interrupts.is_impatient());
         if let Some(stream) = caller {
-            let reply = down.as_ref().map_or_else(|error| Reply::from(error), |()| Reply::Down);
+            let reply = down.as_ref().map_or_else(Reply::from, |()| Reply::Down);
             let _told = control::answer(&stream, &reply);
         }
         down

@@ -1,7 +1,8 @@
-//! A network in a process of its own: `up --detach` starts it, hears how far it is, and leaves it alone when it is ready.
+//! A network in a process of its own: `up --detach` starts it, hears how far it is, and leaves it alone when it is
+//! ready.
 //!
-//! The process speaks lines of JSON on its standard output until the network is ready. It says something several times a
-//! second; when nobody listens any more, nobody wants the network, and it takes it down.
+//! The process speaks lines of JSON on its standard output until the network is ready. It says something several times
+//! a second; when nobody listens any more, nobody wants the network, and it takes it down.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -11,8 +12,8 @@ use std::process::{Child, Command, Stdio};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::up::{Shape, Told, explain, view_of};
 use super::failure;
+use super::up::{Shape, Told, explain, view_of};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -23,15 +24,21 @@ pub(crate) struct Supervise {
     /// The folder of the network; none for a temporary one
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Remove everything at the end
+    #[arg(long)]
+    ephemeral: bool,
     #[command(flatten)]
     shape: Shape,
 }
 
 /// Starts a network in a process of its own, and returns when it is ready.
-pub(super) fn start(shape: &Shape, dir: Option<PathBuf>, output: &Output) -> Result<View, Failure> {
-    let program = shape.options(None)?.program;
+pub(super) fn start(shape: &Shape, dir: Option<PathBuf>, is_ephemeral: bool, output: &Output) -> Result<View, Failure> {
+    let program = shape.options(None, is_ephemeral)?.program;
     let mut command = Command::new(&program);
     command.args(["testnet", "supervise"]).args(shape.arguments());
+    if is_ephemeral {
+        command.arg("--ephemeral");
+    }
     if let Some(dir) = dir {
         let dir = std::path::absolute(&dir);
         command.arg("--dir").arg(dir.map_err(|error| failed(&format!("cannot find the folder: {error}")))?);
@@ -91,7 +98,7 @@ impl Supervise {
     }
 
     fn supervisor(&self) -> Result<Supervisor, TestnetError> {
-        let options = self.shape.options(self.dir.clone()).map_err(|failure| TestnetError::System {
+        let options = self.shape.options(self.dir.clone(), self.ephemeral).map_err(|failure| TestnetError::System {
             what: "the nodes",
             source: io::Error::other(failure.message().to_owned()),
         })?;

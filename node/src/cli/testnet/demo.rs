@@ -54,8 +54,7 @@ struct Scene {
 impl Demo {
     pub(super) fn run(self, output: &Output) -> Result<Exit, Failure> {
         let start = clock();
-        let shape = Shape { ephemeral: true, ..self.shape };
-        let (mut supervisor, interrupts) = foreground(shape.options(None)?, output)?;
+        let (mut supervisor, interrupts) = foreground(self.shape.options(None, true)?, output)?;
         let ready = start.elapsed();
         let view = supervisor.testnet().view();
         // What fails here takes the network down as the supervisor is dropped.
@@ -88,7 +87,8 @@ fn play(testnet: &mut Testnet, view: &View, ready: Duration, interrupts: &Interr
     let question = json!({
         "tx": const_hex::encode_prefixed(transaction.to_bytes()), "waitUntil": "finalized", "timeoutMs": FINAL_MS_MAX,
     });
-    let answer: Value = wait_for(async { Ok(Connection::new([first.rpc.as_str()])?.call("tx_submit", question).await?) })?;
+    let answer: Value =
+        wait_for(async { Ok(Connection::new([first.rpc.as_str()])?.call("tx_submit", question).await?) })?;
     let submitted = start.elapsed();
     if answer["status"] != "finalized" || answer["receipt"]["code"] != 0 {
         return Err(failed(&format!("the transfer did not become final: {answer}")));
@@ -131,9 +131,9 @@ fn agree(nodes: &[NodeStatus], height: &Value) -> bool {
     nodes.iter().all(|node| {
         let answer = node.answer.as_ref();
         let has_it = answer.and_then(|answer| answer.height.parse::<u64>().ok()).is_some_and(|at| Some(at) >= least);
-        let is_same = answer.zip(first).is_some_and(|(answer, first)| {
-            answer.height == first.height && answer.state_root == first.state_root
-        });
+        let is_same = answer
+            .zip(first)
+            .is_some_and(|(answer, first)| answer.height == first.height && answer.state_root == first.state_root);
         has_it && is_same && least.is_some()
     })
 }

@@ -25,11 +25,15 @@ pub(crate) struct Logs {
     #[command(flatten)]
     place: Place,
     /// How many lines from the end
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=LINES_MAX))]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 100, value_parser = lines())]
     lines: u32,
     /// Go on with what the node writes, until Ctrl-C; with --output json a line of JSON each
     #[arg(long, short = 'f')]
     follow: bool,
+}
+
+fn lines() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(0..=LINES_MAX)
 }
 
 impl Logs {
@@ -38,7 +42,8 @@ impl Logs {
         let failed = |error: std::io::Error| {
             Failure::new(Exit::Failed, "IO", format!("cannot read {}: {error}", path.display()))
         };
-        let (lines, mut position) = log::tail(&path, usize::try_from(self.lines).unwrap_or(usize::MAX)).map_err(failed)?;
+        let (lines, mut position) =
+            log::tail(&path, usize::try_from(self.lines).unwrap_or(usize::MAX)).map_err(failed)?;
         if !self.follow {
             let human = || lines.iter().map(|line| format!("{line}\n")).collect();
             output.either(human, json!({ "node": self.node, "path": path, "lines": lines }))?;
@@ -46,7 +51,9 @@ impl Logs {
         }
         let interrupts = Interrupts::listen()?;
         let write = |lines: &mut dyn Iterator<Item = &str>| {
-            let shown = |line: &str| if output.is_json() { format!("{}\n", json!({ "line": line })) } else { format!("{line}\n") };
+            let shown = |line: &str| {
+                if output.is_json() { format!("{}\n", json!({ "line": line })) } else { format!("{line}\n") }
+            };
             output.data(&lines.map(shown).collect::<String>())
         };
         write(&mut lines.iter().map(String::as_str))?;

@@ -28,6 +28,9 @@ pub(crate) struct Up {
     /// Leave the network running and return when it is ready
     #[arg(long)]
     detach: bool,
+    /// Remove everything at the end
+    #[arg(long)]
+    ephemeral: bool,
     #[command(flatten)]
     shape: Shape,
 }
@@ -35,14 +38,11 @@ pub(crate) struct Up {
 /// What a network is like.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Shape {
-    /// Remove everything at the end
-    #[arg(long)]
-    pub(super) ephemeral: bool,
     /// Validators, 1 to 16 [default: 4]
-    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(VALIDATORS_MAX)))]
+    #[arg(long, short = 'n', value_name = "N", value_parser = validators())]
     validators: Option<u16>,
     /// Funded accounts, 1 to 1000 [default: 4]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(ACCOUNTS_MAX)))]
+    #[arg(long, value_name = "N", value_parser = accounts())]
     accounts: Option<u16>,
     /// The text that all keys are derived from; it is no secret [default: dev]
     #[arg(long, value_name = "TEXT")]
@@ -57,19 +57,19 @@ pub(crate) struct Shape {
 
 impl Up {
     pub(super) fn run(self, output: &Output) -> Result<Exit, Failure> {
-        let dir = self.dir.or_else(|| (!self.shape.ephemeral).then(|| PathBuf::from(DIR_DEFAULT)));
+        let dir = self.dir.or_else(|| (!self.ephemeral).then(|| PathBuf::from(DIR_DEFAULT)));
         if let Some(view) = dir.as_deref().and_then(|dir| running(dir).transpose()).transpose()? {
             output.note("the testnet runs already");
             report::network(&view, false, output)?;
             return Ok(Exit::Done);
         }
         if self.detach {
-            let view = background::start(&self.shape, dir, output)?;
+            let view = background::start(&self.shape, dir, self.ephemeral, output)?;
             report::network(&view, true, output)?;
             output.note(&report::hints(&view));
             return Ok(Exit::Done);
         }
-        let (mut supervisor, _) = foreground(self.shape.options(dir)?, output)?;
+        let (mut supervisor, _) = foreground(self.shape.options(dir, self.ephemeral)?, output)?;
         let view = supervisor.testnet().view();
         report::network(&view, true, output)?;
         output.note(&report::hints(&view));
@@ -82,14 +82,14 @@ impl Up {
 
 impl Shape {
     /// The options of a network with this shape.
-    pub(super) fn options(&self, dir: Option<PathBuf>) -> Result<Options, Failure> {
+    pub(super) fn options(&self, dir: Option<PathBuf>, is_ephemeral: bool) -> Result<Options, Failure> {
         let unknown = |error: std::io::Error| {
             Failure::new(Exit::Failed, "IO", format!("this program does not know where it is: {error}"))
         };
         let program = std::env::current_exe().map_err(unknown)?;
         Ok(Options {
             program,
-            is_ephemeral: self.ephemeral,
+            is_ephemeral,
             dir,
             validators: self.validators,
             accounts: self.accounts,
@@ -102,16 +102,12 @@ impl Shape {
     /// The same as arguments, for another process.
     pub(super) fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["--ready-timeout".to_owned(), format!("{}ms", self.ready_timeout)];
-        let numbers = [
-            ("--validators", self.validators),
-            ("--accounts", self.accounts),
-            ("--base-port", self.base_port),
-        ];
+        let numbers =
+            [("--validators", self.validators), ("--accounts", self.accounts), ("--base-port", self.base_port)];
         for (name, value) in numbers {
             arguments.extend(value.map(|value| format!("{name}={value}")));
         }
         arguments.extend(self.seed.as_ref().map(|seed| format!("--seed={seed}")));
-        arguments.extend(self.ephemeral.then(|| "--ephemeral".to_owned()));
         arguments
     }
 }
@@ -158,6 +154,14 @@ fn running(dir: &std::path::Path) -> Result<Option<View>, TestnetError> {
         Ok(_) | Err(TestnetError::NoTestnet { .. } | TestnetError::NotRunning { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+fn validators() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=i64::from(VALIDATORS_MAX))
+}
+
+fn accounts() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=i64::from(ACCOUNTS_MAX))
 }
 
 fn parse_base_port(text: &str) -> Result<u16, String> {
