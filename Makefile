@@ -52,8 +52,7 @@ build: ## build the release binary and say where it is
 	cargo build --release --locked
 	@echo "The binary is $(CARGO_TARGET_DIR)/release/althing"
 
-testnet: ## build, start four validators, and show a transfer final on all of them
-	@cargo build --release --locked -p althing-node
+testnet: build ## build, start four validators, and show a transfer final on all of them
 	@ALTHING="$(CARGO_TARGET_DIR)/release/althing" scripts/testnet.sh demo $(TESTNET_FLAGS)
 
 test: ## run every test: units, tidy, conformance, simulation

@@ -9,10 +9,11 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::error::TestnetError;
-use super::folder::{Layout, Record};
+use super::folder::{Layout, Record, io_error};
 use super::identity::ProcessId;
 use super::log;
 use super::naming;
@@ -26,8 +27,8 @@ pub(super) const REQUEST_BYTES_MAX: u64 = 4 * 1024;
 const REPLY_BYTES_MAX: u64 = 4 << 20;
 /// How long a command may take: as long as several restarts that do not succeed.
 const ANSWER_MAX: Duration = Duration::from_secs(300);
-/// How long the process that ran a network may take to be gone after it said that the network is down.
-const GONE_MAX: Duration = Duration::from_secs(5);
+/// How long the process that runs a network may take to be gone when it was asked to. It waits 10 s for its nodes.
+const GONE_MAX: Duration = Duration::from_secs(15);
 
 /// What a process that runs a network is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,11 +133,14 @@ pub fn down(dir: &Path) -> Result<bool, TestnetError> {
         layout.clean()?;
         return Ok(false);
     };
-    let asked = ask(dir, &Request::Down);
-    // Whoever was just ending ends without an answer, and that is what was wanted.
-    if !gone(&record.supervisor) {
-        asked?;
-        return Err(TestnetError::InUse { folder: layout.path().to_path_buf() });
+    if ask(dir, &Request::Down).is_err() {
+        // It is starting or ending, and takes no commands.
+        record.supervisor.signal(Signal::TERM).map_err(io_error("end the process of", layout.path()))?;
+    }
+    if !gone(&record.supervisor) && record.control.is_some() {
+        // It hangs. What it leaves behind is ended below.
+        record.supervisor.signal(Signal::KILL).map_err(io_error("end the process of", layout.path()))?;
+        gone(&record.supervisor);
     }
     if layout.path().exists() {
         layout.clean()?;

@@ -21,11 +21,12 @@ use super::error::TestnetError;
 use super::folder::io_error;
 use super::network::{Progress, Testnet};
 use super::options::Options;
+use super::patience::Patience;
 
 /// How often signals are looked for while nobody asks anything.
 const TICK: Duration = Duration::from_millis(100);
-/// Ticks from one look at the logs to the next.
-const TICKS_PER_LOOK: u32 = 10;
+/// How often the logs are looked at.
+const LOOK: Duration = Duration::from_secs(1);
 /// Commands that may wait; more callers wait on their sockets.
 const WAITING_MAX: usize = 16;
 /// How long a caller may take to say what it wants, and to take the answer.
@@ -123,9 +124,14 @@ impl Supervisor {
     ///
     /// If the network's folder cannot be tidied.
     pub fn serve(mut self) -> Result<(), TestnetError> {
-        let mut ticks = 0u32;
+        let mut until_look = Patience::of(LOOK);
         let mut last_caller = None;
         while !self.interrupts.is_asked() {
+            if until_look.is_over() {
+                // A log that cannot be bounded now is tried again; the network goes on.
+                let _tried_again = self.testnet.tend();
+                until_look = Patience::of(LOOK);
+            }
             match self.asked.recv_timeout(TICK) {
                 Ok((Request::Down, stream)) => {
                     last_caller = Some(stream);
@@ -137,13 +143,7 @@ impl Supervisor {
                     // A caller that went away has the state of the network to look at.
                     let _told = control::answer(&stream, &reply);
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    ticks = (ticks + 1) % TICKS_PER_LOOK;
-                    if ticks == 0 {
-                        // A log that cannot be bounded now is tried again; the network goes on.
-                        let _tried_again = self.testnet.tend();
-                    }
-                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }

@@ -173,3 +173,43 @@ fn parse_base_port(text: &str) -> Result<u16, String> {
 pub(super) fn view_of(value: &Value) -> Option<View> {
     serde_json::from_value(value.clone()).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        shape: Shape,
+    }
+
+    fn parsed(arguments: &[String]) -> Result<Shape, clap::Error> {
+        Line::try_parse_from(std::iter::once(&"up".to_owned()).chain(arguments)).map(|line| line.shape)
+    }
+
+    #[test]
+    fn another_process_is_given_the_same_shape() {
+        let given = "--validators=7 --accounts=9 --seed=-odd --base-port=0 --ready-timeout=5s";
+        let given: Vec<String> = given.split(' ').map(str::to_owned).collect();
+        let shape = parsed(&given).expect("valid");
+        assert_eq!(shape.seed.as_deref(), Some("-odd"));
+        let again = parsed(&shape.arguments()).expect("valid");
+        assert_eq!(format!("{shape:?}"), format!("{again:?}"));
+        let open = parsed(&[]).expect("valid");
+        assert_eq!((open.validators, open.base_port), (None, None), "what is left open stays open");
+        assert_eq!(format!("{open:?}"), format!("{:?}", parsed(&open.arguments()).expect("valid")));
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_no_argument() {
+        let bad = ["--validators=0", "--validators=17", "--accounts=0", "--accounts=1001", "--base-port=80"];
+        for bad in bad.iter().chain(&["--base-port=65421", "--base-port=x", "--ready-timeout=5"]) {
+            assert!(parsed(&[(*bad).to_owned()]).is_err(), "{bad}");
+        }
+        for good in ["--validators=16", "--accounts=1000", "--base-port=65420", "--base-port=1024"] {
+            assert!(parsed(&[good.to_owned()]).is_ok(), "{good}");
+        }
+    }
+}
