@@ -97,6 +97,8 @@ pub struct Snapshot {
     pub final_block: Hash,
     /// The height of the last block that was handed to the ledger.
     pub height: Height,
+    /// The highest height that f + 1 validators say they executed, so that at least one honest one did.
+    pub reported: Height,
     /// Validators whose votes of each kind in the current view are here.
     pub voted: Vec<(VoteKind, ValidatorIndex)>,
     /// Validators that cannot be reached.
@@ -159,6 +161,7 @@ impl Core {
             floor: self.floor.view,
             final_block: self.floor.digest,
             height: self.chain.base().header.height,
+            reported: self.results.reported_by(self.quorums().f().saturating_add(1)),
             voted: voted.filter(|(kind, by)| round.is_some_and(|round| round.vote(*kind, *by).is_some())).collect(),
             missing: others.filter(|index| self.peers.get(*index).is_some_and(|peer| !peer.connected)).collect(),
             halted: self.halted.clone(),

@@ -85,11 +85,15 @@ impl Results {
 
     /// The highest height that I executed and that at least `count` validators report, me included.
     pub(crate) fn reached_by(&self, count: u16, me: ValidatorIndex) -> Height {
+        self.reported_by(count).min(self.mine(me))
+    }
+
+    /// The highest height that at least `count` validators say they executed.
+    pub(crate) fn reported_by(&self, count: u16) -> Height {
         let mut heights = self.reported.clone();
         heights.sort();
         let place = heights.len().checked_sub(usize::from(count));
-        let reached = place.and_then(|place| heights.get(place)).copied().unwrap_or_default();
-        reached.min(self.mine(me))
+        place.and_then(|place| heights.get(place)).copied().unwrap_or_default()
     }
 
     /// `ready` of the rules: executed here and reported by a quorum.

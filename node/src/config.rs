@@ -3,6 +3,7 @@
 //! A value comes from the command line, else from the environment, else from the file, else it is the built-in one.
 //! The file is TOML. A key that is not known is an error, so that a misspelt one does not pass in silence.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,8 @@ pub struct Config {
     pub files: FilesConfig,
     /// The public window.
     pub rpc: RpcConfig,
+    /// The network between the nodes.
+    pub p2p: P2pConfig,
     /// The ledger's store and the logs.
     pub storage: StorageConfig,
     /// What is written to standard error.
@@ -40,7 +43,9 @@ pub struct FilesConfig {
     pub genesis: PathBuf,
     /// The validator's key.
     pub validator_key: PathBuf,
-    /// A file with the password of the key, if the key is encrypted.
+    /// The node's key: its identity on the network. A chain of one validator needs none.
+    pub node_key: PathBuf,
+    /// A file with the password of the keys, if they are encrypted.
     pub password: Option<PathBuf>,
     /// The data folder.
     pub data: PathBuf,
@@ -51,6 +56,7 @@ impl Default for FilesConfig {
         Self {
             genesis: "config/genesis.json".into(),
             validator_key: "config/validator_key.pem".into(),
+            node_key: "config/node_key.pem".into(),
             password: None,
             data: "data".into(),
         }
@@ -71,6 +77,18 @@ impl Default for RpcConfig {
     fn default() -> Self {
         Self { addr: RPC_ADDR_DEFAULT, allowed_hosts: Vec::new() }
     }
+}
+
+/// The network between the nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct P2pConfig {
+    /// Where other nodes connect to. Without it, the port of the validator's own address in the genesis document: on
+    /// loopback where that address is loopback, else on all interfaces. Port 0 takes a free one.
+    pub addr: Option<SocketAddr>,
+    /// Where other nodes are reached, by their names in the genesis document, where that differs from the document:
+    /// `/ip4/192.0.2.7/tcp/26700` or `/dns/host.example/tcp/26700`.
+    pub peers: BTreeMap<String, String>,
 }
 
 /// The ledger's store and the logs.

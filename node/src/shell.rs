@@ -2,25 +2,33 @@
 //!
 //! It decides nothing. It carries out what the replica asks for and reports what happened. The threads and what they
 //! own: `replica` steps the replica; `votes` and `batches` own a log each; `ledger` owns the ledger; `verify` checks
-//! signatures; an async runtime serves the public window. A disk that fails ends the process; so does a panic on a
+//! transactions, `batches-in` batches of other validators; `answering` reads the ledger for peers; an async runtime
+//! carries the network and serves the public window. A disk that fails ends the process; so does a panic on a
 //! thread that owns something.
 
+mod answering;
+mod checker;
 mod clock;
 mod data_folder;
 mod executor;
+mod inbox;
 mod intake;
 mod leash;
 mod log_writer;
 mod mailbox;
 mod notes;
+mod outbox;
+mod p2p;
 mod start;
 mod stop;
 mod telemetry;
 mod tracker;
 mod turns;
 mod window;
+mod wire;
 
 pub use data_folder::DataError;
+pub use p2p::P2pError;
 pub use start::{Node, NodeOptions, StartError};
 pub use stop::{Reason, Stop};
 pub use telemetry::TelemetryError;

@@ -1,5 +1,6 @@
 //! `althing node`: running a node, and asking one how it is.
 
+mod peers;
 mod run;
 mod status;
 
@@ -25,9 +26,11 @@ they are built in. docs/operations.md has every key. Ctrl-C or SIGTERM ends the 
 
 Exit codes: 0 it was told to stop, 1 a disk failed, 7 key or password, 75 a port or the data folder is in use,
 78 genesis, configuration or data folder do not fit.")]
-    Run(run::Run),
+    Run(Box<run::Run>),
     /// Show how a node is
     Status(status::Status),
+    /// Show who a node is connected to, and what keeps the others away
+    Peers(peers::Peers),
 }
 
 /// Carries out a command.
@@ -35,5 +38,6 @@ pub(crate) fn run(command: Command, home: Option<PathBuf>, output: &Output) -> R
     match command {
         Command::Run(run) => run.run(home, output),
         Command::Status(status) => status.run(output),
+        Command::Peers(peers) => peers.run(output),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use althing_consensus::{Alarm, Envelope, Record};
 use althing_mempool::{AdmitError, CheckedBatch, DataMessage, DropReason, Known, Range, SharedBatch};
 use althing_types::{Block, Epoch, Evidence, Finalization, Hash, Height, SignedBatch, ValidatorIndex};
+use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Who should get a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,13 +16,15 @@ pub enum Recipients {
     Some(Vec<ValidatorIndex>),
 }
 
-/// A message to other validators. The class of a message says on which stream it travels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A message to other validators. Tags are never reused.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = true)]
+#[repr(u8)]
 pub enum Message {
     /// Of consensus.
-    Consensus(Box<Envelope>),
+    Consensus(Box<Envelope>) = 0,
     /// Of the data plane.
-    Data(DataMessage),
+    Data(DataMessage) = 1,
 }
 
 /// Something that somebody wants to know, and that nothing depends on.

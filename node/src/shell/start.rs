@@ -9,21 +9,29 @@ use std::thread::JoinHandle;
 use althing_consensus::Record;
 use althing_genesis::Genesis;
 use althing_ledger::{FinalBlock, Ledger, LedgerError, SPACES};
+use althing_network::Network;
 use althing_storage::{LogError, Options, RECORD_BYTES_MAX, RocksOptions, RocksStore, SegmentedLog, StoreError};
-use althing_types::{BATCH_BYTES_MAX, DecodeError, Hash, PublicKey, SecretKey, SignedBatch, Tag, decode, encode};
+use althing_types::{
+    BATCH_BYTES_MAX, DecodeError, Hash, PublicKey, SecretKey, SignedBatch, Tag, ValidatorIndex, decode, encode,
+};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::answering::{self, Answering};
+use super::checker::Checker;
 use super::clock::Clock;
 use super::data_folder::{DataError, DataFolder};
 use super::executor::Executor;
+use super::inbox::Inbox;
 use super::intake::Intake;
 use super::leash;
 use super::log_writer::LogWriter;
 use super::mailbox::Mailbox;
 use super::notes::Notes;
+use super::outbox::Outbox;
+use super::p2p::{self, P2pError};
 use super::stop::{Reason, Stop};
 use super::telemetry::{self, TelemetryError};
 use super::tracker::Tracker;
@@ -39,6 +47,8 @@ pub struct NodeOptions {
     pub genesis: Genesis,
     /// The validator's key.
     pub key: SecretKey,
+    /// The node's key: its identity on the network. A chain of one validator needs none.
+    pub node_key: Option<SecretKey>,
     /// The data folder.
     pub data: PathBuf,
     /// Everything else.
@@ -54,12 +64,15 @@ pub enum StartError {
         /// The public key.
         key: PublicKey,
     },
-    /// There are several validators, and this version has no network.
-    #[error("the genesis document names {validators} validators; this version runs chains of one")]
-    Several {
+    /// There are several validators, and no node key to meet them with.
+    #[error("the genesis document names {validators} validators, and no node key was given")]
+    NoNodeKey {
         /// How many there are.
         validators: u16,
     },
+    /// The network cannot be set up.
+    #[error(transparent)]
+    P2p(#[from] P2pError),
     /// The data folder cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -133,6 +146,7 @@ pub struct Node {
     rpc_addr: SocketAddr,
     runtime: Runtime,
     serving: tokio::task::JoinHandle<()>,
+    network: Option<Network>,
     tracker: Arc<Tracker>,
     closing: Closing,
     _folder: DataFolder,
@@ -158,16 +172,13 @@ impl std::fmt::Debug for Door {
 impl Node {
     /// Starts a node. When this returns, it serves.
     pub fn start(options: NodeOptions) -> Result<Self, StartError> {
-        let NodeOptions { genesis, key, data, config } = options;
+        let NodeOptions { genesis, key, node_key, data, config } = options;
         telemetry::install_log(&config.log)?;
         let metrics = telemetry::install_metrics()?;
         let public_key = key.public_key();
         let me = genesis.validator_set().index_of(&public_key);
         let me = me.ok_or(StartError::NotAValidator { key: public_key })?;
-        let validators = genesis.validator_set().count();
-        if validators > 1 {
-            return Err(StartError::Several { validators });
-        }
+        let p2p = network_options(&genesis, me, node_key, &config)?;
         let folder = DataFolder::open(&data, &genesis.hash(), &public_key)?;
         let identity = |tag: Tag| *Hash::to_sign(tag, &genesis.hash(), &public_key).as_bytes();
         let cache_bytes = usize::try_from(u64::from(config.storage.cache_mib) << 20).unwrap_or(usize::MAX);
@@ -189,7 +200,7 @@ impl Node {
             },
             found(&ledger, decoded("votes", &votes)?, decoded("batches", &batches)?)?,
         )?;
-        if replica.mempool().is_silent {
+        if replica.mempool().is_silent && p2p.is_none() {
             // A chain of one validator has no other that could take transactions in until the next epoch (D6).
             return Err(StartError::LostBatches { folder: folder.batches() });
         }
@@ -200,11 +211,18 @@ impl Node {
         let listener = listener.map_err(|source| StartError::Listen { addr, source })?;
         let rpc_addr = listener.local_addr().map_err(|source| StartError::Listen { addr, source })?;
 
+        let orders = Arc::new(Mailbox::new(ORDERS_MAX));
+        let node_keys: Vec<PublicKey> = genesis.validators().iter().map(|validator| validator.node_key).collect();
+        let inbox = Inbox::new(&node_keys, orders.clone());
+        // What arrives before the replica's first step waits for it, within the peers' budgets.
+        let network = p2p.map(|options| runtime.block_on(p2p::start(options, inbox))).transpose()?;
+        let outbox = Outbox::new(network.as_ref().map(Network::handle), node_keys, me);
+
         let machines = Machines { ledger, replica, votes_log, batches_log, key, store };
-        let parts = machines.start(&genesis);
+        let parts = machines.start(&genesis, orders, outbox);
         let serving = Window::new(&parts, &genesis, me, metrics).open(&runtime, listener, &config.rpc);
         let Parts { stop, closing, tracker, .. } = parts;
-        Ok(Self { stop, rpc_addr, runtime, serving, tracker, closing, _folder: folder })
+        Ok(Self { stop, rpc_addr, runtime, serving, network, tracker, closing, _folder: folder })
     }
 
     /// Where the public window is.
@@ -215,6 +233,16 @@ impl Node {
     /// Makes it a reason to end that standard input closes.
     pub fn end_with_stdin(&self) {
         leash::watch(self.stop.clone());
+    }
+
+    /// Where other nodes connect to; none of a chain of one validator.
+    pub fn p2p_addr(&self) -> Option<SocketAddr> {
+        self.network.as_ref().map(Network::listen_addr)
+    }
+
+    /// What ends the node in order when it is asked to.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
     }
 
     /// Waits until there is a reason to end, ends in order, and returns the reason. Interrupts and SIGTERM are reasons.
@@ -233,6 +261,9 @@ impl Node {
         let served = self.runtime.block_on(async { tokio::time::timeout(SERVING_MAX, self.serving).await });
         if served.is_err() {
             tracing::warn!("the public window did not close in time");
+        }
+        if let Some(network) = self.network {
+            self.runtime.block_on(network.stop());
         }
         self.closing.close();
         self.runtime.shutdown_timeout(std::time::Duration::from_secs(2));
@@ -275,15 +306,15 @@ pub(super) struct Parts {
     pub(super) store: RocksStore,
     pub(super) intake: Intake<RocksStore>,
     pub(super) orders: Arc<Mailbox<Order>>,
+    pub(super) outbox: Outbox,
     pub(super) tracker: Arc<Tracker>,
     pub(super) height: watch::Receiver<althing_types::Height>,
     closing: Closing,
 }
 
 impl Machines {
-    fn start(self, genesis: &Genesis) -> Parts {
+    fn start(self, genesis: &Genesis, orders: Arc<Mailbox<Order>>, outbox: Outbox) -> Parts {
         let (stop, clock) = (Stop::new(), Clock::start());
-        let orders = Arc::new(Mailbox::new(ORDERS_MAX));
         // What the replica hands out is bounded by the replica; nothing comes to these from outside.
         let (votes, batches, blocks) = (inner_mailbox(), inner_mailbox(), inner_mailbox::<FinalBlock>());
         let tracker = Arc::new(Tracker::new());
@@ -320,6 +351,9 @@ impl Machines {
         };
         let index = reader.clone();
         let notes = Notes { tracker: tracker.clone() };
+        let (checker, mut threads) = Checker::start(&genesis.committee(), genesis.params().limits, &orders, &stop);
+        let requests = Arc::new(answering::requests());
+        let answering = Answering { reader: reader.clone(), requests: requests.clone(), outbox: outbox.clone() };
         let turns = Turns {
             replica: self.replica,
             keys: NodeKeys(self.key),
@@ -328,23 +362,42 @@ impl Machines {
             votes,
             batches,
             blocks,
+            outbox: outbox.clone(),
+            checker,
+            requests,
             notes,
             // A store that cannot be read ends the process elsewhere; a second try costs nothing but room in a block.
             is_included: Box::new(move |id| index.is_included(id).unwrap_or(false)),
             report_at: std::time::Duration::ZERO,
         };
 
-        let threads = vec![
+        threads.extend([
             vote_writer.start(stop.clone()),
             batch_writer.start(stop.clone()),
             executor.start(stop.clone()),
             turns.start(stop.clone()),
             intake.start(stop.clone()),
-        ];
+            answering.start(stop.clone()),
+        ]);
         let (doors, closed_orders) = (intake.clone(), orders.clone());
         let doors = vec![Door(Box::new(move || doors.close())), Door(Box::new(move || closed_orders.close()))];
         let closing = Closing { doors, threads, store: self.store.clone() };
-        Parts { stop, clock, reader, store: self.store, intake, orders, tracker, height, closing }
+        Parts { stop, clock, reader, store: self.store, intake, orders, outbox, tracker, height, closing }
+    }
+}
+
+/// What the network is started with, where there is somebody to meet.
+fn network_options(
+    genesis: &Genesis,
+    me: ValidatorIndex,
+    node_key: Option<SecretKey>,
+    config: &Config,
+) -> Result<Option<althing_network::Options>, StartError> {
+    let validators = genesis.validator_set().count();
+    match node_key {
+        _ if validators == 1 => Ok(None),
+        Some(key) => Ok(Some(p2p::options(genesis, me, key, &config.p2p)?)),
+        None => Err(StartError::NoNodeKey { validators }),
     }
 }
 

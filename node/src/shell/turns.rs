@@ -10,14 +10,18 @@ use std::time::Duration;
 use althing_consensus::Record;
 use althing_ledger::FinalBlock;
 use althing_mempool::{AdmitError, Candidate};
-use althing_types::{Ed25519, Hash, PublicKey, Scheme, SecretKey, Signature, SignedBatch};
-use metrics::{gauge, histogram};
+use althing_types::{Ed25519, Hash, PublicKey, Scheme, SecretKey, Signature, SignedBatch, ValidatorIndex};
+use metrics::{counter, gauge, histogram};
 use tokio::sync::oneshot;
 
+use super::answering::Request;
+use super::checker::Checker;
 use super::clock::Clock;
+use super::inbox::Credit;
 use super::log_writer::LogCommand;
 use super::mailbox::{Mail, Mailbox};
 use super::notes::Notes;
+use super::outbox::Outbox;
 use super::stop::{Stop, spawn};
 use crate::replica::{Action, Event, Note, Replica, archive};
 
@@ -40,6 +44,8 @@ pub(crate) type BatchCommand = LogCommand<althing_mempool::Lsn, Arc<SignedBatch>
 pub(crate) enum Order {
     /// Something happened.
     Event(Box<Event>),
+    /// Something came from a peer, and takes room of the peer's budget until it is dealt with.
+    Message(Box<Event>, Credit),
     /// Somebody wants a transaction executed, and to know at once whether it was taken.
     Submit(Box<Candidate>, oneshot::Sender<Admission>),
     /// Somebody wants to look at the replica.
@@ -50,6 +56,12 @@ impl Order {
     /// An order that says what happened.
     pub(crate) fn event(event: Event) -> Self {
         Self::Event(Box::new(event))
+    }
+}
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Order")
     }
 }
 
@@ -95,6 +107,9 @@ pub(crate) struct Turns {
     pub(crate) votes: Arc<Mailbox<VoteCommand>>,
     pub(crate) batches: Arc<Mailbox<BatchCommand>>,
     pub(crate) blocks: Arc<Mailbox<FinalBlock>>,
+    pub(crate) outbox: Outbox,
+    pub(crate) checker: Checker,
+    pub(crate) requests: Arc<Mailbox<(ValidatorIndex, Request)>>,
     pub(crate) notes: Notes,
     /// Whether a transaction is on the chain.
     pub(crate) is_included: Box<dyn Fn(&Hash) -> bool + Send>,
@@ -110,13 +125,15 @@ impl Turns {
             self.votes.close();
             self.batches.close();
             self.blocks.close();
+            self.checker.close();
+            self.requests.close();
         })
     }
 
     fn run(&mut self) {
         let mut actions = Vec::new();
         self.step(Event::Tick, &mut actions);
-        self.carry_out(&mut actions);
+        self.carry_out(&mut actions, None);
         loop {
             let until = self.replica.deadline().map(|deadline| self.clock.until(deadline));
             let mail = self.orders.take(Some(until.unwrap_or(SLEEP_MAX).min(SLEEP_MAX)), ORDERS_PER_TURN_MAX);
@@ -134,7 +151,7 @@ impl Turns {
             if self.replica.deadline().is_some_and(|deadline| self.clock.until(deadline).is_zero()) {
                 self.step(Event::Tick, &mut actions);
             }
-            self.carry_out(&mut actions);
+            self.carry_out(&mut actions, None);
             let ended = self.clock.uptime();
             histogram!("althing_replica_turn_seconds").record(ended.saturating_sub(began));
             self.report(ended);
@@ -144,6 +161,12 @@ impl Turns {
     fn obey(&mut self, order: Order, actions: &mut Vec<Action>) {
         match order {
             Order::Event(event) => self.step(*event, actions),
+            Order::Message(event, credit) => {
+                // What is still to be checked keeps its room until it was.
+                self.carry_out(actions, None);
+                self.step(*event, actions);
+                self.carry_out(actions, Some(&credit));
+            }
             Order::Submit(candidate, answer) => self.submit(*candidate, answer, actions),
             Order::Inspect(look) => look(&self.replica),
         }
@@ -174,7 +197,7 @@ impl Turns {
         self.replica.step(&self.keys, self.clock.now(), event, actions);
     }
 
-    fn carry_out(&mut self, actions: &mut Vec<Action>) {
+    fn carry_out(&mut self, actions: &mut Vec<Action>, credit: Option<&Credit>) {
         for action in actions.drain(..) {
             match action {
                 Action::AppendVote { lsn, record } => self.votes.post(LogCommand::Append { lsn, record: *record }),
@@ -187,12 +210,18 @@ impl Turns {
                     self.blocks.post(archive::final_block(*block, *finalization, batches));
                 }
                 Action::Note(note) => self.notes.take(note),
-                // A chain of one validator has nobody to send to, to serve or to hear from.
-                Action::Send { .. }
-                | Action::CheckBatch { .. }
-                | Action::ServeBlocks { .. }
-                | Action::ServeBatches { .. } => {}
+                Action::Send { to, message } => self.outbox.send(&to, &message),
+                Action::CheckBatch { from, batch } => self.checker.check(from, batch, credit.cloned()),
+                Action::ServeBlocks { to, above, hints } => self.serve(to, Request::Blocks { above, hints }),
+                Action::ServeBatches { to, epoch, range } => self.serve(to, Request::Batches { epoch, range }),
             }
+        }
+    }
+
+    /// Hands a request of a peer on. Where too many wait, the peer asks again, or somebody else.
+    fn serve(&self, to: ValidatorIndex, request: Request) {
+        if self.requests.offer((to, request)).is_err() {
+            counter!("althing_sync_refused_total").increment(1);
         }
     }
 

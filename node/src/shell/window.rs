@@ -13,6 +13,7 @@ use althing_contracts::{AssetRecord, Outcome};
 use althing_genesis::Genesis;
 use althing_ledger::{HistoryCursor, LedgerError, LocatedTransaction, Reader};
 use althing_mempool::Known;
+use althing_network::{PeerState, PeerStatus, Role as PeerRole};
 use althing_rpc::api::{
     ApiError, CheckView, ConsensusAnswer, Decimal, ErrorCode, HeadView, HealthAnswer, Hex, MempoolView, Notation,
     Order as PageOrder, PROTOCOL, PeerCountView, PeerView, Role, StatusAnswer, SyncState, SyncView, TimerView,
@@ -37,6 +38,7 @@ use tokio::task::JoinHandle;
 use super::clock::Clock;
 use super::intake::{Intake, Rejected};
 use super::mailbox::Mailbox;
+use super::outbox::Outbox;
 use super::start::Parts;
 use super::stop::{Stop, locked};
 use super::tracker::{News, Stage, Tracker};
@@ -56,6 +58,7 @@ pub(super) struct Window {
     validators: ValidatorsAnswer,
     node_key: PublicKey,
     me: ValidatorIndex,
+    outbox: Outbox,
     reader: Reader<RocksStore>,
     store: RocksStore,
     heads: watch::Receiver<Height>,
@@ -86,6 +89,7 @@ impl Window {
             validators: validators(genesis),
             node_key: node_key.expect("the validator was found in this document"),
             me,
+            outbox: parts.outbox.clone(),
             reader: parts.reader.clone(),
             store: parts.store.clone(),
             heads: parts.height.clone(),
@@ -250,8 +254,11 @@ impl Backend for Window {
     }
 
     async fn status(&self) -> Result<StatusAnswer, ApiError> {
-        let pool = self.look(Replica::mempool).await?;
+        let (pool, reported) = self.look(|replica| (replica.mempool(), replica.consensus().reported)).await?;
         let head = self.reader.head();
+        let is_behind = is_behind(head.header.height, reported);
+        let peers = self.outbox.peers();
+        let connected = peers.iter().filter(|peer| is_connected(peer)).count();
         Ok(StatusAnswer {
             chain_id: self.chain.chain_id.clone(),
             genesis_hash: Hex(self.chain.genesis),
@@ -259,11 +266,10 @@ impl Backend for Window {
             role: Role::Validator,
             node_key: Hex(self.node_key),
             version: VersionView { semver: env!("CARGO_PKG_VERSION").to_owned(), protocol: PROTOCOL },
-            // A chain of one validator has nobody to lag behind.
             sync: SyncView {
-                state: SyncState::Synced,
+                state: if is_behind { SyncState::Syncing } else { SyncState::Synced },
                 height: Decimal(head.header.height),
-                target_height: Decimal(head.header.height),
+                target_height: Decimal(reported.max(head.header.height)),
             },
             latest: HeadView {
                 height: Decimal(head.header.height),
@@ -274,7 +280,7 @@ impl Backend for Window {
                 certified_height: Decimal(head.certified.unwrap_or_default()),
             },
             earliest_height: Decimal(Height::ZERO),
-            peers: PeerCountView { connected: 0, expected: 0 },
+            peers: PeerCountView { connected: count(connected), expected: count(peers.len()) },
             mempool: MempoolView {
                 txs: u32::try_from(pool.pool_count).unwrap_or(u32::MAX),
                 bytes: Decimal(u64::try_from(pool.pool_bytes).unwrap_or(u64::MAX)),
@@ -284,7 +290,7 @@ impl Backend for Window {
     }
 
     async fn peers(&self) -> Result<Vec<PeerView>, ApiError> {
-        Ok(Vec::new())
+        Ok(self.outbox.peers().into_iter().map(peer_view).collect())
     }
 
     async fn consensus(&self) -> Result<ConsensusAnswer, ApiError> {
@@ -318,20 +324,32 @@ impl Backend for Window {
     }
 
     async fn health(&self) -> HealthAnswer {
-        let looked = self.look(|replica| (replica.consensus().halted.is_some(), replica.mempool())).await;
+        let looked = self
+            .look(|replica| {
+                let consensus = replica.consensus();
+                (consensus.halted.is_some(), consensus.reported, replica.mempool())
+            })
+            .await;
         let check = |ok: bool, detail: &str| CheckView { ok, detail: detail.to_owned() };
-        let (live, voting, work) = match &looked {
-            Ok((halted, pool)) => {
+        let (live, voting, work, synced) = match &looked {
+            Ok((halted, reported, pool)) => {
                 let has_work = pool.pool_count > 0 || pool.in_flight_count > 0;
-                (true, !halted && !pool.is_silent, !self.is_stuck(has_work))
+                let is_synced = !is_behind(*self.heads.borrow(), *reported);
+                (true, !halted && !pool.is_silent, !self.is_stuck(has_work), is_synced)
             }
-            Err(_) => (false, false, false),
+            Err(_) => (false, false, false, false),
         };
+        let validators = self.outbox.peers().into_iter().filter(|peer| peer.role == PeerRole::Validator);
+        let connected = count(validators.filter(is_connected).count());
+        let needed = u32::from(self.validators.quorum).saturating_sub(1);
+        let missing = format!("{connected} other validators are connected, {needed} are needed; see node_peers");
         let serving = !self.stop.is_set();
         let checks = [
             ("replica", check(live, if live { "it answers" } else { "it does not answer" })),
             ("serving", check(serving, if serving { "yes" } else { "the node is about to end" })),
             ("voting", check(voting, if voting { "yes" } else { "this node stopped for good; see its log" })),
+            ("peers", check(connected >= needed, if connected >= needed { "enough are connected" } else { &missing })),
+            ("sync", check(synced, if synced { "it has what the others have" } else { "it is catching up" })),
             (
                 "work",
                 check(work, if work { "none has been waiting for long" } else { "work has waited for over 10 s" }),
@@ -505,6 +523,53 @@ impl Backend for Window {
             Ok(News::Dropped(reason)) => Ok(Progress::Dropped { reason }),
             Err(_) => Err(ApiError::new(ErrorCode::ShuttingDown, "the node is about to end")),
         }
+    }
+}
+
+/// Blocks that a node may be behind what others report without counting as one that catches up: reports travel while
+/// blocks are executed.
+const BEHIND_MAX: u64 = 16;
+
+/// Whether a node lacks what at least one honest validator has had for a while.
+fn is_behind(height: Height, reported: Height) -> bool {
+    reported.get().saturating_sub(height.get()) > BEHIND_MAX
+}
+
+fn is_connected(peer: &PeerStatus) -> bool {
+    matches!(peer.state, PeerState::Connected { .. })
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn peer_view(peer: PeerStatus) -> PeerView {
+    let connected = is_connected(&peer);
+    let millis = |time: Duration| Decimal(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    let (since, why, agent) = match peer.state {
+        PeerState::Connected { for_, agent, .. } => (Some(for_), None, Some(agent)),
+        PeerState::Unreachable { for_, why, .. } => (Some(for_), Some(why), None),
+        PeerState::OtherChain { genesis, chain_id, .. } => {
+            (None, Some(format!("it is on chain {chain_id} with genesis {genesis}")), None)
+        }
+        PeerState::Waiting => (None, Some("it has not come yet, and its address is not known".to_owned()), None),
+    };
+    PeerView {
+        name: peer.name,
+        node_key: Hex(peer.key),
+        role: match peer.role {
+            PeerRole::Validator => Role::Validator,
+            PeerRole::Observer => Role::Observer,
+        },
+        connected,
+        address: peer.address.map(|address| address.to_string()),
+        since_ms: since.map(millis),
+        why,
+        agent,
+        round_trip_us: peer.round_trip.map(|time| Decimal(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))),
+        bytes_in: Decimal(peer.bytes_in),
+        bytes_out: Decimal(peer.bytes_out),
+        frames_dropped: Decimal(peer.frames_dropped),
     }
 }
 

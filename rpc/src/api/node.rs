@@ -131,6 +131,20 @@ pub struct PeerView {
     pub connected: bool,
     /// Where it is reached, if that is known.
     pub address: Option<String>,
+    /// For how long it has been connected, or not been, in milliseconds; none if it was never tried.
+    pub since_ms: Option<Decimal<u64>>,
+    /// Why it is not connected, in one sentence.
+    pub why: Option<String>,
+    /// What it runs, by its own word.
+    pub agent: Option<String>,
+    /// How long a message takes to it and back, in microseconds.
+    pub round_trip_us: Option<Decimal<u64>>,
+    /// Bytes of messages that came from it since the node started.
+    pub bytes_in: Decimal<u64>,
+    /// Bytes of messages that went to it.
+    pub bytes_out: Decimal<u64>,
+    /// Messages to it that were dropped, because it was slow.
+    pub frames_dropped: Decimal<u64>,
 }
 
 /// The answer of `validators_list`.

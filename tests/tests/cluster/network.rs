@@ -1,7 +1,8 @@
 //! A development network in a temporary folder, made by the command line as a user would make it, and its accounts.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::SystemTime;
 
 use althing_genesis::{DevRole, Genesis, dev_key};
@@ -36,7 +37,8 @@ impl Network {
         let folder = tempfile::tempdir().expect("a folder");
         let devnet = folder.path().join("devnet");
         let mut command = program();
-        command.args(["genesis", "new", "--dev", "--seed", SEED, "--validators", &validators.to_string(), "--dir"]);
+        command.args(["genesis", "new", "--dev", "--seed", SEED, "--validators", &validators.to_string()]);
+        command.args(["--p2p-base-port", &free_ports(validators).to_string(), "--dir"]);
         let made = command.arg(&devnet).output().expect("the program can be started");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let document = fs::read(devnet.join("genesis.json")).expect("the document is there");
@@ -50,6 +52,7 @@ impl Network {
         Home {
             genesis: devnet.join("genesis.json"),
             key: devnet.join(format!("keys/DEV-validator-{index}.pem")),
+            node_key: devnet.join(format!("keys/DEV-node-{index}.pem")),
             folder: self.folder.path().join(format!("node-{index}")),
         }
     }
@@ -133,4 +136,23 @@ pub(crate) fn status(node: SocketAddr, id: &Hash) -> Result<Value, CallError> {
 pub(crate) fn wall_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later than 1970");
     u64::try_from(since.as_millis()).expect("it is a while until then")
+}
+
+/// The first of so many ports in a row that nobody uses, below those that the system hands out by itself. Tests that run
+/// at the same time look in different places.
+fn free_ports(count: u16) -> u16 {
+    const FIRST: u16 = 12_000;
+    const LAST: u16 = 32_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let places = (LAST - FIRST) / 32;
+    let start = u16::try_from(std::process::id() % u32::from(places)).expect("small");
+    for _ in 0..places {
+        let place = (start + NEXT.fetch_add(1, Ordering::Relaxed)) % places;
+        let first = FIRST + place * 32;
+        let listen = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        if (first..first + count).map(listen).collect::<Result<Vec<_>, _>>().is_ok() {
+            return first;
+        }
+    }
+    panic!("no {count} ports in a row are free");
 }

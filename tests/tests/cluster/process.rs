@@ -20,6 +20,8 @@ pub(crate) struct Home {
     pub(crate) genesis: PathBuf,
     /// The validator's key.
     pub(crate) key: PathBuf,
+    /// The node's key, where there are several validators.
+    pub(crate) node_key: PathBuf,
     /// The node's own folder.
     pub(crate) folder: PathBuf,
 }
@@ -72,6 +74,7 @@ impl Process {
         let mut command = program();
         command.args(["node", "run", "--output", "json", "--rpc-addr", "127.0.0.1:0", "--home"]).arg(&home.folder);
         command.arg("--genesis").arg(&home.genesis).arg("--validator-key").arg(&home.key);
+        command.arg("--node-key").arg(&home.node_key);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         command
     }

@@ -19,7 +19,7 @@ use super::rpc::call;
 /// Validators of the networks that only a few things are done to.
 const FEW: u16 = 1;
 /// Validators of the network that is looked at closely.
-const SEVERAL: u16 = 1;
+const SEVERAL: u16 = 4;
 /// How long something outside of the test may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 

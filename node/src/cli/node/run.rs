@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use althing_genesis::{DOCUMENT_BYTES_MAX, Genesis};
+use althing_network::NetworkError;
 use althing_types::SecretKey;
 use clap::Args;
 use serde_json::json;
@@ -16,7 +17,7 @@ use crate::cli::{Exit, home_or_default, password};
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::files;
 use crate::keys;
-use crate::shell::{DataError, Node, NodeOptions, Reason, StartError};
+use crate::shell::{DataError, Node, NodeOptions, P2pError, Reason, StartError};
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -26,7 +27,10 @@ pub(crate) struct Run {
     /// The validator's key [default: HOME/config/validator_key.pem]
     #[arg(long, value_name = "FILE")]
     validator_key: Option<PathBuf>,
-    /// A file whose one line is the key's password
+    /// The node's key, its identity on the network [default: HOME/config/node_key.pem]
+    #[arg(long, value_name = "FILE")]
+    node_key: Option<PathBuf>,
+    /// A file whose one line is the password of the keys
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// Where the node keeps its data [default: HOME/data]
@@ -35,6 +39,10 @@ pub(crate) struct Run {
     /// Where JSON-RPC, health and metrics are served; port 0 takes a free one [default: 127.0.0.1:26600]
     #[arg(long, value_name = "ADDRESS:PORT")]
     rpc_addr: Option<SocketAddr>,
+    /// Where other nodes connect to; port 0 takes a free one [default: the port of the validator's address in the
+    /// genesis document, on loopback if that address is, else on all interfaces]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    p2p_addr: Option<SocketAddr>,
     /// A configuration file [default: HOME/config/config.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -60,17 +68,20 @@ impl Run {
         let genesis = read_genesis(&genesis_path)?;
         self.refuse_public_devnet(&genesis, config.rpc.addr)?;
         let key_path = home.join(&config.files.validator_key);
-        let key = read_key(&key_path, config.files.password.as_deref().map(|path| home.join(path)), &genesis)?;
+        let password = config.files.password.as_deref().map(|path| home.join(path));
+        let key = read_key(&key_path, password.clone(), &genesis)?;
+        let node_key = read_node_key(&home.join(&config.files.node_key), password, &genesis)?;
         let data = home.join(&config.files.data);
         let (chain_id, genesis_hash) = (genesis.chain_id().to_owned(), genesis.hash());
-        let options = NodeOptions { genesis, key, data, config };
+        let options = NodeOptions { genesis, key, node_key, data, config };
         let node = Node::start(options).map_err(|error| start_failure(&error, &key_path))?;
         if self.until_stdin_closes {
             node.end_with_stdin();
         }
         let rpc = format!("http://{}", node.rpc_addr());
+        let p2p = node.p2p_addr().map(|addr| addr.to_string());
         let ready = json!({
-            "rpc": rpc, "pid": std::process::id(), "chainId": chain_id, "genesisHash": genesis_hash.to_string(),
+            "rpc": rpc, "p2p": p2p, "pid": std::process::id(), "chainId": chain_id, "genesisHash": genesis_hash.to_string(),
         });
         output.either(|| format!("ready: {rpc}/rpc, chain {chain_id}, genesis {genesis_hash}\n"), ready)?;
         match node.wait() {
@@ -95,9 +106,11 @@ impl Run {
         let paths = &mut config.files;
         paths.genesis = self.genesis.as_ref().map_or_else(|| paths.genesis.clone(), here);
         paths.validator_key = self.validator_key.as_ref().map_or_else(|| paths.validator_key.clone(), here);
+        paths.node_key = self.node_key.as_ref().map_or_else(|| paths.node_key.clone(), here);
         paths.data = self.data.as_ref().map_or_else(|| paths.data.clone(), here);
         paths.password = self.password_file.as_ref().map(here).or_else(|| paths.password.clone());
         config.rpc.addr = self.rpc_addr.unwrap_or(config.rpc.addr);
+        config.p2p.addr = self.p2p_addr.or(config.p2p.addr);
         config.log.format = self.log_format.unwrap_or(config.log.format);
         if let Some(filter) = &self.log_filter {
             config.log.filter.clone_from(filter);
@@ -133,6 +146,14 @@ fn read_key(path: &Path, password: Option<PathBuf>, genesis: &Genesis) -> Result
     file.open(password.as_ref()).map_err(|error| Failure::of_key(path, &error))
 }
 
+/// The node's key, where there is somebody to meet.
+fn read_node_key(path: &Path, password: Option<PathBuf>, genesis: &Genesis) -> Result<Option<SecretKey>, Failure> {
+    if genesis.validator_set().count() == 1 {
+        return Ok(None);
+    }
+    read_key(path, password, genesis).map(Some)
+}
+
 fn config_failure(error: &ConfigError) -> Failure {
     Failure::new(Exit::Configuration, "CONFIG_INVALID", error.to_string())
         .hint("docs/operations.md says what each key may hold")
@@ -151,6 +172,13 @@ fn start_failure(error: &StartError, key_path: &Path) -> Failure {
         StartError::Listen { .. } => {
             Failure::new(Exit::Configuration, "LISTEN", message).hint("give --rpc-addr with an address of this machine")
         }
+        StartError::P2p(P2pError::OtherNodeKey { .. }) => Failure::new(Exit::Key, "NODE_KEY_NOT_IN_GENESIS", message)
+            .hint("give --node-key with the key that the genesis document binds to this validator"),
+        StartError::P2p(P2pError::UnknownPeer { .. } | P2pError::Address { .. }) => {
+            Failure::new(Exit::Configuration, "CONFIG_INVALID", message)
+                .hint("docs/operations.md says what each key may hold")
+        }
+        StartError::P2p(P2pError::Network(error)) => network_failure(error, message),
         _ if error.is_in_use() => Failure::new(Exit::Temporary, "DATA_IN_USE", message)
             .hint("stop the other node first; two nodes with one key would contradict each other"),
         StartError::Votes(_) | StartError::LostBatches { .. } | StartError::Data(DataError::Lost { .. }) => {
@@ -163,5 +191,17 @@ fn start_failure(error: &StartError, key_path: &Path) -> Failure {
         StartError::Telemetry(_) => Failure::new(Exit::Configuration, "CONFIG_INVALID", message),
         _ => Failure::new(Exit::Failed, "START", message)
             .hint("look at the disk: space, health, permissions; docs/operations.md lists these messages"),
+    }
+}
+
+fn network_failure(error: &NetworkError, message: String) -> Failure {
+    match error {
+        NetworkError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+            Failure::new(Exit::Temporary, "PORT_IN_USE", message)
+                .hint("stop the process that listens there, or give --p2p-addr with another port")
+        }
+        _ => {
+            Failure::new(Exit::Configuration, "LISTEN", message).hint("give --p2p-addr with an address of this machine")
+        }
     }
 }

@@ -1,0 +1,157 @@
+//! Dialling: resolve the name, connect, and after a failure say why in one sentence and try again later.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use libp2p::PeerId;
+use libp2p::core::Multiaddr;
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, DialError};
+use tokio::net::lookup_host;
+use tokio::time::{Instant, timeout};
+
+use super::entry::{COURTESY, Entry, Running, Told};
+use super::{Engine, Report};
+use crate::backoff::jitter;
+use crate::options::Address;
+use crate::receiver::Receiver;
+use crate::status::Status;
+use crate::{figures, identity};
+
+/// How long resolving a name may take.
+const RESOLVE: Duration = Duration::from_secs(5);
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 8;
+/// A peer that could not be reached so often is mentioned in the log. Fewer belong to every start of a network.
+const ATTEMPTS_BEFORE_LINE: u32 = 5;
+
+impl<R: Receiver> Engine<R> {
+    /// Starts a dial if its time has come.
+    pub(super) fn dial_if_due(&mut self, id: &PeerId, now: Instant) {
+        let Some(entry) = self.peers.get_mut(id) else { return };
+        let is_due = entry.link.is_none() && entry.running.is_none() && entry.next.is_some_and(|next| next <= now);
+        let (true, Some(address)) = (is_due, entry.shared.peer.address.clone()) else { return };
+        entry.running = Some(Running::Resolving);
+        entry.next = None;
+        entry.show_next();
+        figures::dialled();
+        let (reporter, id) = (self.reporter.clone(), *id);
+        self.tasks.spawn(async move {
+            let result = resolve(&address).await;
+            // Without a loop nobody is left to dial.
+            let _ = reporter.send(Report::Resolved(id, result)).await;
+        });
+    }
+
+    /// Connects to the addresses that were found.
+    pub(super) fn on_resolved(&mut self, id: &PeerId, result: Result<Vec<SocketAddr>, String>) {
+        let Some(entry) = self.peers.get_mut(id) else { return };
+        entry.running = None;
+        if entry.link.is_some() {
+            return;
+        }
+        let addresses = match result {
+            Ok(addresses) => addresses,
+            Err(why) => return entry.failed(why),
+        };
+        let addresses =
+            addresses.iter().map(|address| Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))).collect();
+        // A port of its own: two peers that dial each other from their listening ports would meet in one TCP
+        // connection which both think to have opened.
+        let dial =
+            DialOpts::peer_id(*id).condition(PeerCondition::Always).addresses(addresses).allocate_new_port().build();
+        let connection = dial.connection_id();
+        match self.swarm.dial(dial) {
+            Ok(()) => entry.running = Some(Running::Dialling(connection)),
+            Err(error) => entry.failed(sentence(entry, &error)),
+        }
+    }
+
+    /// Says why a dial failed, and when the next is.
+    pub(super) fn on_dial_failed(&mut self, id: &PeerId, connection: ConnectionId, error: &DialError) {
+        let Some(entry) = self.peers.get_mut(id) else { return };
+        if entry.running == Some(Running::Dialling(connection)) {
+            entry.running = None;
+            if entry.link.is_none() {
+                let why = sentence(entry, error);
+                entry.failed(why);
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// Notes that an attempt failed, and when the next one is.
+    pub(super) fn failed(&mut self, why: String) {
+        self.schedule();
+        let (next, now) = (self.next, Instant::now());
+        let attempts = self.shared.with_status(|status| {
+            let (since, attempts) = match &*status {
+                Status::Unreachable { since, attempts, .. } => (*since, attempts.saturating_add(1)),
+                // It may have been stopped in order to be put right, so what it showed stays until it shows better.
+                Status::OtherChain { .. } => return 0,
+                Status::Connected { .. } | Status::Waiting => (now, 1),
+            };
+            *status = Status::Unreachable { since, attempts, why: why.clone(), next };
+            attempts
+        });
+        if attempts >= ATTEMPTS_BEFORE_LINE && self.told == Told::Nothing {
+            self.told = Told::Unreachable;
+            tracing::warn!(peer = self.shared.peer.name, why, "a peer cannot be reached; we keep trying");
+        }
+    }
+
+    /// Chooses the time of the next dial, if there is an address.
+    pub(super) fn schedule(&mut self) {
+        let pause = self.backoff.pause(jitter());
+        let pause = if self.is_ours_first { pause } else { pause.max(COURTESY) };
+        self.next = self.shared.peer.address.as_ref().map(|_| Instant::now() + pause);
+    }
+
+    /// Shows the time of the next dial to operators.
+    pub(super) fn show_next(&self) {
+        let time = self.next;
+        self.shared.with_status(|status| {
+            if let Status::Unreachable { next, .. } = status {
+                *next = time;
+            }
+        });
+    }
+}
+
+async fn resolve(address: &Address) -> Result<Vec<SocketAddr>, String> {
+    let found = match timeout(RESOLVE, lookup_host((address.host.as_str(), address.port))).await {
+        Ok(found) => found.map_err(|error| format!("the name {} cannot be resolved: {error}", address.host))?,
+        Err(_) => return Err(format!("the name {} was not resolved in time: ask your name server", address.host)),
+    };
+    let found: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
+    if found.is_empty() { Err(format!("the name {} has no address: correct it", address.host)) } else { Ok(found) }
+}
+
+/// Why a dial failed, for people.
+fn sentence(entry: &Entry, error: &DialError) -> String {
+    let address = entry.shared.peer.address.as_ref().map(ToString::to_string).unwrap_or_default();
+    match error {
+        DialError::WrongPeerId { obtained, .. } => {
+            let key = identity::public_key(obtained).map(|key| key.to_string()).unwrap_or_default();
+            format!("at {address} answers a node with another key, {key}: correct the address or the key")
+        }
+        DialError::LocalPeerId { .. } => format!("at {address} we answer ourselves: correct the address"),
+        DialError::Transport(errors) => {
+            let why = errors.last().map_or_else(|| "it does not answer".to_owned(), |(_, error)| root(error));
+            format!("{address} cannot be reached: {why}")
+        }
+        other => format!("{address} cannot be dialled: {}", root(other)),
+    }
+}
+
+/// The innermost reason: the outer ones say that something failed, in several languages.
+pub(super) fn root(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(next) = innermost.source() {
+        innermost = next;
+    }
+    innermost.to_string()
+}

@@ -1,0 +1,226 @@
+//! What the loop remembers of one peer: its link, if it has one, and when it is dialled next.
+
+use std::sync::Arc;
+
+use althing_types::PublicKey;
+use libp2p::Stream;
+use libp2p::swarm::ConnectionId;
+use tokio::task::AbortHandle;
+use tokio::time::{Duration, Instant};
+
+use crate::backoff::Backoff;
+use crate::bucket::Bucket;
+use crate::class::Class;
+use crate::shared::PeerShared;
+use crate::writer::Turns;
+
+/// How long the side with the larger key waits for the other to dial. Both sides may dial, so that one address is
+/// enough; that they do not do it at once keeps duplicates rare. It is half of the time in which a peer that was
+/// restarted must be connected again.
+pub(super) const COURTESY: Duration = Duration::from_secs(1);
+/// How long a connection may take until it shows its genesis and all streams are open.
+pub(super) const SETUP: Duration = Duration::from_secs(5);
+/// A connection without a sign of life for so long is given up. Pings come every two seconds.
+pub(super) const SILENCE: Duration = Duration::from_secs(8);
+
+/// Requests of one peer: eight at once in a tenth of a second each.
+const REQUESTS_PER_SECOND: u32 = 100;
+/// Messages of gossip from one peer (the limits in the design's chapter on attacks).
+const GOSSIP_PER_SECOND: u32 = 2_000;
+/// Bytes of gossip from one peer (the same).
+const GOSSIP_BYTES_PER_SECOND: u32 = 4 * 1_024 * 1_024;
+
+/// One peer.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// What others see of it.
+    pub(super) shared: Arc<PeerShared>,
+    /// Whether our key is the smaller one: then we dial first, and our dial wins.
+    pub(super) is_ours_first: bool,
+    /// The connection that is used or about to be.
+    pub(super) link: Option<Link>,
+    /// The dial that is running.
+    pub(super) running: Option<Running>,
+    /// When to dial next, unless there is a link or a dial is running.
+    pub(super) next: Option<Instant>,
+    /// The pauses between dials.
+    pub(super) backoff: Backoff,
+    /// What was last said about it in the log, so that each change is said once.
+    pub(super) told: Told,
+    /// Requests of it that are being answered.
+    pub(super) answering: usize,
+    /// How often it may ask.
+    pub(super) request_rate: Bucket,
+    /// How many messages of gossip it may pass to us.
+    pub(super) gossip_rate: Bucket,
+    /// How many bytes of gossip it may pass to us.
+    pub(super) gossip_bytes: Bucket,
+}
+
+/// A dial that is running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Running {
+    /// Its name is being resolved.
+    Resolving,
+    /// A connection is being made.
+    Dialling(ConnectionId),
+}
+
+/// What the log last said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Nothing.
+    Nothing,
+    /// That it is connected.
+    Connected,
+    /// That it is not.
+    Unreachable,
+    /// That it is on another chain.
+    OtherChain,
+}
+
+/// A connection with a peer.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// Its name in the swarm.
+    pub(super) connection: ConnectionId,
+    /// Who made it.
+    pub(super) is_dialled_by_us: bool,
+    /// Host and port of the other side.
+    pub(super) remote: String,
+    /// When it was made.
+    pub(super) since: Instant,
+    /// How far it is.
+    pub(super) phase: Phase,
+    /// The streams that we write to, by class.
+    pub(super) outbound: [Outbound; Class::COUNT],
+    /// The streams that we read from, by class.
+    pub(super) inbound: [Inbound; Class::COUNT],
+    /// Streams that the peer opened.
+    pub(super) opened_by_peer: u32,
+    /// Who may write now.
+    pub(super) turns: Arc<Turns>,
+}
+
+/// How far a link is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It has not shown its genesis.
+    New,
+    /// It is on our chain, and our streams are being opened. Holds what it calls itself.
+    Verified(String),
+    /// It is used.
+    Up,
+    /// It is on another chain, and closed at that moment: by then it has learned the same of us.
+    Refused(Instant),
+}
+
+/// A stream that we write to.
+#[derive(Debug, Default)]
+pub(super) struct Outbound {
+    /// Where it is.
+    pub(super) stage: Stage,
+    /// How often it could not be opened or broke on this connection.
+    pub(super) failures: u32,
+}
+
+/// Where a stream is.
+#[derive(Debug, Default)]
+pub(super) enum Stage {
+    /// Nobody asked for it.
+    #[default]
+    Closed,
+    /// It is being opened.
+    Opening,
+    /// It is opened again at that moment.
+    Again(Instant),
+    /// It is written to.
+    Open(AbortHandle),
+}
+
+/// A stream that we read from.
+#[derive(Debug, Default)]
+pub(super) struct Inbound {
+    /// One that waits until the peer has shown its genesis.
+    pub(super) waiting: Option<Stream>,
+    /// The task that reads.
+    pub(super) reader: Option<AbortHandle>,
+    /// Held by the task that reads, so that the next begins only when it has ended.
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Entry {
+    /// A peer at the start, as seen by the node with the key `ours`.
+    pub(super) fn new(ours: PublicKey, shared: Arc<PeerShared>) -> Self {
+        let is_ours_first = ours < shared.peer.key;
+        let courtesy = if is_ours_first { Duration::ZERO } else { COURTESY };
+        let next = shared.peer.address.as_ref().map(|_| Instant::now() + courtesy);
+        Self {
+            shared,
+            is_ours_first,
+            link: None,
+            running: None,
+            next,
+            backoff: Backoff::new(),
+            told: Told::Nothing,
+            answering: 0,
+            request_rate: Bucket::new(REQUESTS_PER_SECOND, 2 * REQUESTS_PER_SECOND),
+            gossip_rate: Bucket::new(GOSSIP_PER_SECOND, GOSSIP_PER_SECOND),
+            gossip_bytes: Bucket::new(GOSSIP_BYTES_PER_SECOND, GOSSIP_BYTES_PER_SECOND),
+        }
+    }
+
+    /// Whether frames can be sent.
+    pub(super) fn is_up(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.phase == Phase::Up)
+    }
+
+    /// The link, if it is this connection.
+    pub(super) fn link_on(&mut self, connection: ConnectionId) -> Option<&mut Link> {
+        self.link.as_mut().filter(|link| link.connection == connection)
+    }
+
+    /// When something must be done about it, if nothing happens before.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match (&self.link, self.running) {
+            (Some(link), _) => Some(link.deadline(self.shared.heard())),
+            (None, Some(_)) => None,
+            (None, None) => self.next,
+        }
+    }
+}
+
+impl Link {
+    /// A connection that was just made.
+    pub(super) fn new(connection: ConnectionId, is_dialled_by_us: bool, remote: String) -> Self {
+        Self {
+            connection,
+            is_dialled_by_us,
+            remote,
+            since: Instant::now(),
+            phase: Phase::New,
+            outbound: Default::default(),
+            inbound: Default::default(),
+            opened_by_peer: 0,
+            turns: Arc::default(),
+        }
+    }
+
+    /// Whether all streams of these classes are open.
+    pub(super) fn has_all_streams(&self, mut classes: impl Iterator<Item = Class>) -> bool {
+        classes.all(|class| matches!(self.outbound[class.index()].stage, Stage::Open(_)))
+    }
+
+    fn deadline(&self, heard: Instant) -> Instant {
+        let again = self.outbound.iter().filter_map(|outbound| match outbound.stage {
+            Stage::Again(at) => Some(at),
+            _ => None,
+        });
+        let phase = match self.phase {
+            Phase::New | Phase::Verified(_) => self.since + SETUP,
+            Phase::Up => heard.max(self.since) + SILENCE,
+            Phase::Refused(at) => at,
+        };
+        again.fold(phase, Instant::min)
+    }
+}

@@ -1,0 +1,48 @@
+//! Where messages to other validators leave: each is encoded once and queued for its recipients.
+//!
+//! Nothing here waits. A message to a peer that is away or slow is dropped and counted by the network; the machines
+//! that asked for it repeat what matters.
+
+use althing_network::{Handle, PeerStatus, SendError};
+use althing_types::{PublicKey, ValidatorIndex};
+
+use super::wire;
+use crate::replica::{Message, Recipients};
+
+/// The way to other validators; none of a chain of one.
+#[derive(Clone, Debug)]
+pub(crate) struct Outbox {
+    handle: Option<Handle>,
+    /// The node keys of all validators, by index.
+    keys: Vec<PublicKey>,
+    me: ValidatorIndex,
+}
+
+impl Outbox {
+    /// The way to the validators with these node keys.
+    pub(crate) const fn new(handle: Option<Handle>, keys: Vec<PublicKey>, me: ValidatorIndex) -> Self {
+        Self { handle, keys, me }
+    }
+
+    /// How each peer is.
+    pub(crate) fn peers(&self) -> Vec<PeerStatus> {
+        self.handle.as_ref().map(Handle::peers).unwrap_or_default()
+    }
+
+    /// Queues a message.
+    pub(crate) fn send(&self, to: &Recipients, message: &Message) {
+        let Some(handle) = &self.handle else { return };
+        let (class, frame) = wire::to_frame(message);
+        let send = |index: ValidatorIndex| {
+            let Some(key) = self.keys.get(index.to_usize()).filter(|_| index != self.me) else { return };
+            match handle.send(key, class, frame.clone()) {
+                Ok(()) | Err(SendError::NotConnected) => {}
+                Err(error) => tracing::debug!(peer = index.get(), ?class, %error, "a message was dropped"),
+            }
+        };
+        match to {
+            Recipients::All => (0..).take(self.keys.len()).map(ValidatorIndex::new).for_each(send),
+            Recipients::Some(indices) => indices.iter().copied().for_each(send),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Four validators as four processes: they agree over real sockets, go on without one, wait without two, and whoever was
+//! away catches up and votes again.
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use althing_types::{Address, Hash};
+use serde_json::{Value, json};
+
+use super::network::{Network, status, submit};
+use super::process::{Home, Process, log_of, now};
+use super::rpc::{CallError, call};
+
+/// The validators of these tests.
+const VALIDATORS: u16 = 4;
+/// What every transfer moves.
+const AMOUNT: u128 = 5;
+/// How long something may take that takes milliseconds on a machine with nothing else to do.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long four validators without one may take until a transfer is final: three times the figure of two seconds.
+const FAILOVER_MAX: Duration = Duration::from_secs(6);
+/// How long they may take once the third of four is back: three times the figure of five seconds.
+const RETURN_MAX: Duration = Duration::from_secs(15);
+
+/// Processes of one network, by validator.
+struct Nodes {
+    homes: Vec<Home>,
+    running: Vec<Option<Process>>,
+}
+
+impl Nodes {
+    fn start(network: &Network) -> Self {
+        let homes: Vec<Home> = (0..VALIDATORS).map(|index| network.home(index)).collect();
+        let running = homes.iter().map(|home| Some(Process::start(home))).collect();
+        let nodes = Self { homes, running };
+        nodes.wait_connected();
+        nodes
+    }
+
+    fn rpc(&self, index: usize) -> SocketAddr {
+        self.running[index].as_ref().expect("it runs").rpc
+    }
+
+    fn all(&self) -> Vec<SocketAddr> {
+        self.running.iter().flatten().map(|process| process.rpc).collect()
+    }
+
+    fn kill(&mut self, index: usize) {
+        self.running[index].take().expect("it runs").kill();
+    }
+
+    fn restart(&mut self, index: usize) {
+        self.running[index] = Some(Process::start(&self.homes[index]));
+    }
+
+    /// Waits until each that runs is connected to all others that run.
+    fn wait_connected(&self) {
+        let others = self.all().len() - 1;
+        for (index, node) in self.all().into_iter().enumerate() {
+            let connected =
+                || call(node, "node_status", &json!({})).expect("it answers")["peers"]["connected"].as_u64();
+            let is_connected = || connected() >= u64::try_from(others).ok();
+            assert!(eventually(PATIENCE, is_connected), "node {index} met {:?}: {}", connected(), self.log(index));
+        }
+    }
+
+    fn log(&self, index: usize) -> String {
+        log_of(&self.homes[index])
+    }
+}
+
+#[test]
+fn four_validators_agree_on_a_transfer_and_on_the_state_after_it() {
+    let network = Network::new(VALIDATORS);
+    let nodes = Nodes::start(&network);
+    let receiver = Address::new([7; 32]);
+    // At each node one, so that each lane and each leader has its turn.
+    for (salt, node) in (0..).zip(nodes.all()) {
+        transfer(&network, node, receiver, salt);
+    }
+    let height = nodes.all().into_iter().map(height_of).max().expect("there are nodes");
+    let states = nodes.all().into_iter().map(|node| state_at(node, height)).collect::<Vec<_>>();
+    assert!(states.iter().all(|state| *state == states[0]), "the nodes hold different states: {states:?}");
+    for node in nodes.all() {
+        assert_eq!(network.balance(node, receiver), AMOUNT * u128::from(VALIDATORS));
+        let peers = call(node, "node_peers", &json!({})).expect("it answers");
+        let peers = peers.as_array().expect("a list");
+        assert_eq!(peers.len(), usize::from(VALIDATORS) - 1);
+        assert!(peers.iter().all(|peer| peer["connected"] == true && peer["bytesIn"] != "0"), "{peers:?}");
+    }
+}
+
+#[test]
+fn the_same_bytes_at_four_nodes_are_executed_once() {
+    let network = Network::new(VALIDATORS);
+    let nodes = Nodes::start(&network);
+    let receiver = Address::new([8; 32]);
+    let transaction = network.transfer(0, receiver, AMOUNT, 1);
+    let answers: Vec<Value> = thread::scope(|scope| {
+        let submit_at = |number: usize| {
+            let node = nodes.rpc(number % usize::from(VALIDATORS));
+            let transaction = &transaction;
+            scope.spawn(move || submit(node, transaction, "finalized").expect("it is a good transfer"))
+        };
+        let calls: Vec<_> = (0..100).map(submit_at).collect();
+        calls.into_iter().map(|call| call.join().expect("it does not panic")).collect()
+    });
+    assert!(answers.iter().all(|answer| answer["status"] == "finalized"), "{answers:?}");
+    assert!(answers.iter().all(|answer| answer["height"] == answers[0]["height"]), "{answers:?}");
+    assert!(answers.iter().all(|answer| answer["receipt"] == answers[0]["receipt"]), "{answers:?}");
+    for node in nodes.all() {
+        assert!(eventually(PATIENCE, || network.balance(node, receiver) == AMOUNT), "executed other than once");
+    }
+}
+
+#[test]
+fn three_go_on_without_the_fourth_which_catches_up_and_votes_again() {
+    let network = Network::new(VALIDATORS);
+    let mut nodes = Nodes::start(&network);
+    let receiver = Address::new([9; 32]);
+    transfer(&network, nodes.rpc(0), receiver, 0);
+    nodes.kill(3);
+    let killed_at = now();
+    transfer(&network, nodes.rpc(0), receiver, 1);
+    assert!(killed_at.elapsed() < FAILOVER_MAX, "without one of four it took {:?}", killed_at.elapsed());
+    // More blocks than one answer to a node that catches up can hold.
+    for salt in 2..82 {
+        transfer(&network, nodes.rpc(usize::try_from(salt % 3).expect("small")), receiver, salt);
+    }
+    nodes.restart(3);
+    let goal = height_of(nodes.rpc(0));
+    assert!(goal > 64, "the chain is only {goal} high: too little to catch up with");
+    assert!(eventually(PATIENCE, || height_of(nodes.rpc(3)) >= goal), "it stays behind {goal}: {}", nodes.log(3));
+    assert_eq!(state_at(nodes.rpc(3), goal), state_at(nodes.rpc(0), goal));
+    // Now the others need its vote.
+    nodes.wait_connected();
+    nodes.kill(0);
+    transfer(&network, nodes.rpc(3), receiver, 82);
+    assert_eq!(network.balance(nodes.rpc(3), receiver), AMOUNT * 83);
+}
+
+#[test]
+fn two_of_four_make_nothing_final_and_go_on_as_soon_as_a_third_is_back() {
+    let network = Network::new(VALIDATORS);
+    let mut nodes = Nodes::start(&network);
+    let receiver = Address::new([10; 32]);
+    transfer(&network, nodes.rpc(0), receiver, 0);
+    nodes.kill(2);
+    nodes.kill(3);
+    let height = height_of(nodes.rpc(0)).max(height_of(nodes.rpc(1)));
+    let waiting = network.transfer(1, receiver, AMOUNT, 1);
+    let answer = submit(nodes.rpc(0), &waiting, "none").expect("it is taken in");
+    assert_ne!(answer["status"], "finalized");
+    thread::sleep(Duration::from_secs(3));
+    for node in nodes.all() {
+        // What two had final already may reach the other of them; nothing new may.
+        assert!(height_of(node) <= height + 1, "two of four made a block final");
+        assert_ne!(status(node, &waiting.id()).ok().map(|status| status["status"] == "finalized"), Some(true));
+    }
+    nodes.restart(2);
+    let returned_at = now();
+    let is_final = || is_final(nodes.rpc(0), &waiting.id());
+    assert!(eventually(RETURN_MAX, is_final), "nothing is final {:?} after the return", returned_at.elapsed());
+    nodes.restart(3);
+    let goal = height_of(nodes.rpc(0));
+    assert!(eventually(PATIENCE, || height_of(nodes.rpc(3)) >= goal), "{}", nodes.log(3));
+    assert_eq!(state_at(nodes.rpc(3), goal), state_at(nodes.rpc(0), goal));
+}
+
+#[test]
+fn all_four_are_killed_at_once_and_nothing_acknowledged_is_lost() {
+    let network = Network::new(VALIDATORS);
+    let mut nodes = Nodes::start(&network);
+    let receiver = Address::new([11; 32]);
+    let acknowledged: Vec<Hash> = (0..12).map(|salt| transfer(&network, nodes.rpc(0), receiver, salt)).collect();
+    let accepted = network.transfer(1, receiver, AMOUNT, 99);
+    submit(nodes.rpc(1), &accepted, "accepted").expect("it is taken in");
+    (0..usize::from(VALIDATORS)).for_each(|index| nodes.kill(index));
+    (0..usize::from(VALIDATORS)).for_each(|index| nodes.restart(index));
+    nodes.wait_connected();
+    for node in nodes.all() {
+        for id in acknowledged.iter().chain([&accepted.id()]) {
+            assert!(eventually(PATIENCE, || is_final(node, id)), "{id} was acknowledged and is lost");
+        }
+        assert_eq!(network.balance(node, receiver), AMOUNT * 13);
+    }
+    let height = nodes.all().into_iter().map(height_of).min().expect("there are nodes");
+    let states = nodes.all().into_iter().map(|node| state_at(node, height)).collect::<Vec<_>>();
+    assert!(states.iter().all(|state| *state == states[0]), "the nodes hold different states: {states:?}");
+}
+
+/// A transfer that is final when this returns.
+fn transfer(network: &Network, node: SocketAddr, to: Address, salt: u64) -> Hash {
+    let transaction = network.transfer(u32::try_from(salt % 3).expect("small"), to, AMOUNT, salt);
+    match submit(node, &transaction, "finalized") {
+        Ok(answer) => assert_eq!(answer["status"], "finalized", "{answer}"),
+        Err(CallError::Refused(error)) => panic!("a good transfer was refused: {error}"),
+        Err(CallError::Gone(error)) => panic!("the node went away: {error}"),
+    }
+    transaction.id()
+}
+
+fn is_final(node: SocketAddr, id: &Hash) -> bool {
+    status(node, id).is_ok_and(|status| status["status"] == "finalized")
+}
+
+fn height_of(node: SocketAddr) -> u64 {
+    let head = call(node, "chain_getHead", &json!({})).expect("it answers");
+    head["height"].as_str().expect("a height").parse().expect("a number")
+}
+
+/// The id and the state root of a height, as soon as the node has it.
+fn state_at(node: SocketAddr, height: u64) -> (Value, Value) {
+    assert!(eventually(PATIENCE, || height_of(node) >= height), "the node stays below {height}");
+    let block = call(node, "chain_getBlock", &json!({ "height": height.to_string() })).expect("it has it");
+    let (id, root) = (block["header"]["blockHash"].clone(), block["result"]["stateRoot"].clone());
+    assert!(id.is_string() && root.is_string(), "{block}");
+    (id, root)
+}
+
+/// Whether something becomes true in time.
+fn eventually(within: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let deadline: Instant = now() + within;
+    loop {
+        if holds() {
+            return true;
+        }
+        if now() > deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
