@@ -126,12 +126,9 @@ fn command(program: &Path, folder: &Folder, index: usize) -> Command {
     command.args(["node", "run", "--until-stdin-closes", "--home"]).arg(layout.home(index));
     command.arg("--genesis").arg(layout.genesis());
     command.arg("--validator-key").arg(layout.key(KeyRole::Validator, index));
+    command.arg("--node-key").arg(layout.key(KeyRole::Node, index));
     if let Some(ports) = folder.ports.get(index) {
-        command.args(["--rpc-addr", &local(ports.rpc).to_string()]);
-        if folder.description.validators > 1 {
-            command.arg("--node-key").arg(layout.key(KeyRole::Node, index));
-            command.args(["--p2p-addr", &local(ports.p2p).to_string()]);
-        }
+        command.args(["--rpc-addr", &local(ports.rpc).to_string(), "--p2p-addr", &local(ports.p2p).to_string()]);
     }
     command
 }
