@@ -217,6 +217,7 @@ fn ctrl_c_and_the_end_of_the_terminal_take_a_network_in_the_foreground_down() {
         let place = Place::new();
         let (mut child, network) = place.foreground();
         signal(child.id(), asked);
+        until("it ends", || child.try_wait().expect("ours").is_some());
         let status = child.wait().expect("ours");
         assert_eq!(status.code(), Some(0), "{asked:?}");
         for pid in pids(&network) {
@@ -262,6 +263,8 @@ fn a_node_is_paused_resumed_killed_and_restarted_by_name_and_its_log_is_shown() 
     let state = || place.json_of_status();
     assert_eq!(place.json(&["pause", "validator-0"])["state"], "paused");
     assert_eq!(state()["nodes"][0]["state"], "paused");
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pids(&network)[0])).unwrap_or_else(|_| ") T ".to_owned());
+    assert!(stat.contains(") T "), "it stands still: {stat}");
     assert_eq!(place.refusal(&["pause", "0"]).1, "NODE_STATE");
     assert_eq!(place.json(&["resume", "0"])["state"], "running");
     assert_eq!(place.refusal(&["resume", "0"]).1, "NODE_STATE");
