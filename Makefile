@@ -9,6 +9,8 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/althing/target
 
 # How many seeds `make simulate` runs.
 SEEDS ?= 5000
+# Further options for `make testnet`, for example `TESTNET_FLAGS=--base-port=0`.
+TESTNET_FLAGS ?=
 # Further options for `make test`, for example `TEST_FLAGS=--no-fail-fast`.
 TEST_FLAGS ?=
 
@@ -22,7 +24,7 @@ LIBCLANG = $(or $(LIBCLANG_PATH),$(firstword $(wildcard \
   /Library/Developer/CommandLineTools/usr/lib/libclang.dylib \
   /Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/libclang.dylib)))
 
-.PHONY: help setup build test lint doc fmt simulate ci clean
+.PHONY: help setup build testnet test lint doc fmt simulate ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +51,9 @@ setup: ## install what the build needs, or say what is missing
 build: ## build the release binary and say where it is
 	cargo build --release --locked
 	@echo "The binary is $(CARGO_TARGET_DIR)/release/althing"
+
+testnet: build ## build, start four validators, and show a transfer final on all of them
+	@ALTHING="$(CARGO_TARGET_DIR)/release/althing" scripts/testnet.sh demo $(TESTNET_FLAGS)
 
 test: ## run every test: units, tidy, conformance, simulation
 	cargo test --release --locked --workspace $(TEST_FLAGS)

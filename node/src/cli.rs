@@ -20,6 +20,7 @@ mod send;
 mod signing;
 mod submitting;
 mod terminal;
+mod testnet;
 mod tx;
 mod verifying;
 
@@ -38,6 +39,7 @@ use output::{Format, Output};
 #[derive(Debug, Parser)]
 #[command(name = "althing", version, propagate_version = false, disable_help_subcommand = true, max_term_width = 100)]
 #[command(after_help = "Examples:
+  althing testnet up --detach
   althing genesis new --dev --validators 1 --dir devnet
   althing node run --home devnet/node --genesis devnet/genesis.json \\
     --validator-key devnet/keys/DEV-validator-0.pem
@@ -80,6 +82,9 @@ enum Command {
     /// Run a node, or see how one is
     #[command(subcommand)]
     Node(node::Command),
+    /// Run a network on this machine, for development and tests
+    #[command(subcommand)]
+    Testnet(Box<testnet::Command>),
     /// Move an amount, and wait until it is final
     Send(Box<send::Send>),
     /// Make, sign, submit and follow transactions
@@ -120,6 +125,7 @@ fn run(cli: Cli) -> Exit {
         Command::Genesis(command) => genesis::run(command, home, &output),
         Command::Key(command) => key::run(command, home, &output),
         Command::Node(command) => node::run(command, home, &output),
+        Command::Testnet(command) => testnet::run(*command, &output),
         Command::Send(send) => send.run(home, &output),
         Command::Tx(command) => tx::run(*command, home, &output),
         Command::Account(command) => account::run(command, home, &output),

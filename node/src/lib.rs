@@ -2,7 +2,8 @@
 //! the clock and randomness.
 //!
 //! [`replica`] composes consensus and mempool into one machine without I/O; [`shell`] gives it threads, disks and sockets;
-//! [`cli`] is the command line; [`keys`] are keys on disk; [`config`] is what may differ between nodes.
+//! [`cli`] is the command line; [`keys`] are keys on disk; [`config`] is what may differ between nodes; [`testnet`] is a
+//! whole network on one machine.
 
 pub mod cli;
 pub mod config;
@@ -10,3 +11,4 @@ mod files;
 pub mod keys;
 pub mod replica;
 pub mod shell;
+pub mod testnet;

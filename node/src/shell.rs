@@ -13,6 +13,7 @@ mod data_folder;
 mod executor;
 mod inbox;
 mod intake;
+mod leash;
 mod log_writer;
 mod mailbox;
 mod notes;

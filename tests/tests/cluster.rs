@@ -7,4 +7,5 @@ mod network;
 mod process;
 mod rpc;
 mod survival;
+mod testnet;
 mod window;

@@ -26,6 +26,7 @@ use super::data_folder::{DataError, DataFolder};
 use super::executor::Executor;
 use super::inbox::Inbox;
 use super::intake::Intake;
+use super::leash;
 use super::log_writer::LogWriter;
 use super::mailbox::Mailbox;
 use super::notes::Notes;
@@ -227,6 +228,11 @@ impl Node {
     /// Where the public window is.
     pub const fn rpc_addr(&self) -> SocketAddr {
         self.rpc_addr
+    }
+
+    /// Makes it a reason to end that standard input closes.
+    pub fn end_with_stdin(&self) {
+        leash::watch(self.stop.clone());
     }
 
     /// Where other nodes connect to; none of a chain of one validator.

@@ -55,6 +55,9 @@ pub(crate) struct Run {
     /// Serve a development network, whose keys are public, to other machines
     #[arg(long)]
     i_know_this_is_a_devnet: bool,
+    /// End when standard input closes, as it does when the process behind it ends
+    #[arg(long)]
+    until_stdin_closes: bool,
 }
 
 impl Run {
@@ -72,6 +75,9 @@ impl Run {
         let (chain_id, genesis_hash) = (genesis.chain_id().to_owned(), genesis.hash());
         let options = NodeOptions { genesis, key, node_key, data, config };
         let node = Node::start(options).map_err(|error| start_failure(&error, &key_path))?;
+        if self.until_stdin_closes {
+            node.end_with_stdin();
+        }
         let rpc = format!("http://{}", node.rpc_addr());
         let p2p = node.p2p_addr().map(|addr| addr.to_string());
         let ready = json!({

@@ -1,0 +1,229 @@
+//! Commands from other processes to the one that runs a network: one line of JSON each way on a Unix socket in the
+//! network's folder, which belongs to its owner alone.
+//!
+//! Commands are carried out one after the other. Where nobody runs the network, what can be told without is told.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+
+use super::error::TestnetError;
+use super::folder::{Layout, Record, io_error};
+use super::identity::ProcessId;
+use super::log;
+use super::naming;
+use super::patience::Patience;
+use super::ports::local;
+use super::view::{NodeState, NodeStatus, NodeView, View};
+
+/// Bytes of a request at most.
+pub(super) const REQUEST_BYTES_MAX: u64 = 4 * 1024;
+/// Bytes of a reply at most; the largest lists a thousand accounts.
+const REPLY_BYTES_MAX: u64 = 4 << 20;
+/// How long a command may take: as long as several restarts that do not succeed.
+const ANSWER_MAX: Duration = Duration::from_secs(300);
+/// How long the process that runs a network may take to be gone when it was asked to. It waits 10 s for its nodes.
+const GONE_MAX: Duration = Duration::from_secs(15);
+
+/// What a process that runs a network is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "command", deny_unknown_fields)]
+pub enum Request {
+    /// What the network is.
+    View,
+    /// How its nodes are.
+    Status,
+    /// End a node without a warning.
+    Kill {
+        /// Its name or number.
+        node: String,
+    },
+    /// Start a node again.
+    Restart {
+        /// Its name or number.
+        node: String,
+    },
+    /// Stop a node where it stands.
+    Pause {
+        /// Its name or number.
+        node: String,
+    },
+    /// Let a paused node go on.
+    Resume {
+        /// Its name or number.
+        node: String,
+    },
+    /// Take the network down.
+    Down,
+}
+
+/// What it answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reply {
+    /// The network.
+    View(View),
+    /// All of its nodes.
+    Status(Vec<NodeStatus>),
+    /// The node that something was done to, as it is now.
+    Node(Box<NodeStatus>),
+    /// The network is down.
+    Down,
+    /// It was not done.
+    Refused {
+        /// What scripts look for.
+        symbol: String,
+        /// One sentence.
+        message: String,
+        /// What can be done.
+        hint: Option<String>,
+    },
+}
+
+impl From<&TestnetError> for Reply {
+    fn from(error: &TestnetError) -> Self {
+        Self::Refused { symbol: error.symbol().to_owned(), message: error.to_string(), hint: error.hint() }
+    }
+}
+
+/// Whether a process runs the network in this folder.
+///
+/// # Errors
+///
+/// If there is no network, or its files cannot be read.
+pub fn is_running(dir: &Path) -> Result<bool, TestnetError> {
+    Ok(Layout::existing(dir)?.running()?.is_some())
+}
+
+/// Asks the process that runs the network in this folder.
+///
+/// # Errors
+///
+/// If there is no network, nobody runs it, or it refuses.
+pub fn ask(dir: &Path, request: &Request) -> Result<Reply, TestnetError> {
+    let layout = Layout::existing(dir)?;
+    let record = layout.running()?.ok_or_else(|| TestnetError::NotRunning { folder: layout.path().to_path_buf() })?;
+    let starting = || TestnetError::Refused {
+        symbol: "TESTNET_IN_USE".to_owned(),
+        message: format!("the testnet in {} is starting", layout.path().display()),
+        hint: Some("try again when it is ready".to_owned()),
+    };
+    let socket = record.control.ok_or_else(starting)?;
+    let failed = |source| TestnetError::Io { action: "ask the process behind", path: socket.clone(), source };
+    match exchange(&socket, request).map_err(failed)? {
+        Reply::Refused { symbol, message, hint } => Err(TestnetError::Refused { symbol, message, hint }),
+        reply => Ok(reply),
+    }
+}
+
+/// Takes the network in this folder down, and returns when no process of it is left. Says whether it was running; nodes
+/// that a process left behind when it was killed are ended too.
+///
+/// # Errors
+///
+/// If there is no network, or it cannot be taken down.
+pub fn down(dir: &Path) -> Result<bool, TestnetError> {
+    let layout = Layout::existing(dir)?;
+    let Some(record) = layout.running()? else {
+        layout.clean()?;
+        return Ok(false);
+    };
+    if ask(dir, &Request::Down).is_err() {
+        // It is starting or ending, and takes no commands.
+        record.supervisor.signal(Signal::TERM).map_err(io_error("end the process of", layout.path()))?;
+    }
+    if !gone(&record.supervisor) && record.control.is_some() {
+        // It hangs. What it leaves behind is ended below.
+        record.supervisor.signal(Signal::KILL).map_err(io_error("end the process of", layout.path()))?;
+        gone(&record.supervisor);
+    }
+    if layout.path().exists() {
+        layout.clean()?;
+    }
+    Ok(true)
+}
+
+/// How the nodes of the network in this folder are, also if nobody runs it.
+///
+/// # Errors
+///
+/// If there is no network, or its files cannot be read.
+pub fn status(dir: &Path) -> Result<Vec<NodeStatus>, TestnetError> {
+    match ask(dir, &Request::Status) {
+        Ok(Reply::Status(nodes)) => Ok(nodes),
+        Ok(_) | Err(TestnetError::NotRunning { .. }) => stopped(&Layout::existing(dir)?),
+        Err(error) => Err(error),
+    }
+}
+
+/// The log of a node of the network in this folder.
+///
+/// # Errors
+///
+/// If there is no network or no such node.
+pub fn log(dir: &Path, node: &str) -> Result<PathBuf, TestnetError> {
+    let layout = Layout::existing(dir)?;
+    let description = layout.description()?;
+    let nodes = description.map_or(0, |description| usize::from(description.validators));
+    Ok(log::path(&layout.home(naming::index_of(node, nodes)?)))
+}
+
+fn gone(supervisor: &ProcessId) -> bool {
+    Patience::of(GONE_MAX).until(|| !supervisor.is_alive())
+}
+
+/// The nodes of a network that nobody runs, with the ports that they had or will have.
+fn stopped(layout: &Layout) -> Result<Vec<NodeStatus>, TestnetError> {
+    let Some(description) = layout.description()? else {
+        return Err(TestnetError::NoTestnet { folder: layout.path().to_path_buf() });
+    };
+    let record: Option<Record> = layout.record()?;
+    let node = |index: u16| {
+        let recorded = record.as_ref().and_then(|record| record.nodes.get(usize::from(index)));
+        let from_base = |offset: u16| match description.base_port {
+            0 => 0,
+            base => base.saturating_add(offset).saturating_add(index),
+        };
+        let (rpc, p2p) = recorded.map_or_else(|| (from_base(0), from_base(100)), |node| (node.rpc, node.p2p));
+        let node = NodeView {
+            name: naming::node_name(usize::from(index)),
+            role: "validator".to_owned(),
+            rpc: format!("http://{}", local(rpc)),
+            p2p: local(p2p),
+            pid: None,
+            home: layout.home(usize::from(index)),
+        };
+        NodeStatus { node, state: NodeState::Stopped, exit_code: None, answer: None }
+    };
+    Ok((0..description.validators).map(node).collect())
+}
+
+fn exchange(socket: &Path, request: &Request) -> io::Result<Reply> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(ANSWER_MAX))?;
+    stream.write_all(&serde_json::to_vec(request)?)?;
+    stream.shutdown(Shutdown::Write)?;
+    let mut bytes = Vec::new();
+    stream.take(REPLY_BYTES_MAX).read_to_end(&mut bytes)?;
+    if bytes.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ended before it answered"));
+    }
+    Ok(serde_json::from_slice(&bytes)?)
+}
+
+/// Reads what another process asks, to the end of its line.
+pub(super) fn read(stream: &UnixStream) -> io::Result<Request> {
+    let mut bytes = Vec::new();
+    stream.take(REQUEST_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(serde_json::from_slice(&bytes)?)
+}
+
+/// Answers. Whoever asked may be gone.
+pub(super) fn answer(mut stream: &UnixStream, reply: &Reply) -> io::Result<()> {
+    stream.write_all(&serde_json::to_vec(reply)?)
+}

@@ -1,0 +1,139 @@
+//! The folder of a network: made once, resumed as it is, held by one, and never taken for what it is not.
+
+use std::process::{Child, Command};
+
+use super::*;
+
+fn options(dir: &Path) -> Options {
+    Options { base_port: Some(0), validators: Some(2), accounts: Some(2), ..Options::kept("althing", dir) }
+}
+
+fn sleeper() -> Child {
+    Command::new("sleep").arg("60").spawn().expect("there is a program that sleeps")
+}
+
+#[test]
+fn a_network_is_made_once_and_then_resumed_with_other_ports() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("net");
+    let made = Folder::take(&options(&dir)).expect("new");
+    let (hash, ports) = (made.genesis.hash(), made.ports.clone());
+    assert_eq!(made.genesis.validators().len(), 2);
+    drop(made);
+    let resumed = Folder::take(&Options { base_port: Some(0), ..Options::kept("althing", &dir) }).expect("resumed");
+    assert_eq!(resumed.genesis.hash(), hash, "it is the same chain");
+    assert_ne!(resumed.ports, ports, "free ports are drawn");
+    for (entry, ports) in resumed.genesis.document().validators.iter().zip(&resumed.ports) {
+        assert_eq!(entry.p2p_addr, format!("/ip4/127.0.0.1/tcp/{}", ports.p2p), "the document knows them");
+    }
+    assert!(resumed.layout.key(KeyRole::Account, 1).exists() && resumed.layout.key(KeyRole::Node, 1).exists());
+}
+
+#[test]
+fn a_new_folder_is_another_chain_with_the_same_keys() {
+    let home = tempfile::tempdir().expect("a folder");
+    let first = Folder::take(&options(&home.path().join("a"))).expect("new");
+    std::thread::sleep(Duration::from_millis(2));
+    let second = Folder::take(&options(&home.path().join("b"))).expect("new");
+    assert_ne!(first.genesis.hash(), second.genesis.hash());
+    let keys = |folder: &Folder| folder.genesis.validators().iter().map(|validator| validator.key).collect::<Vec<_>>();
+    assert_eq!(keys(&first), keys(&second));
+}
+
+#[test]
+fn a_network_that_was_made_otherwise_is_refused_by_the_option() {
+    let home = tempfile::tempdir().expect("a folder");
+    drop(Folder::take(&options(home.path())).expect("new"));
+    let other = options(home.path());
+    let cases = [
+        (Options { validators: Some(3), ..other.clone() }, "--validators"),
+        (Options { accounts: Some(3), ..other.clone() }, "--accounts"),
+        (Options { seed: Some("other".to_owned()), ..other.clone() }, "--seed"),
+        (Options { is_ephemeral: true, ..other }, "removed at the end"),
+    ];
+    for (options, named) in cases {
+        let error = Folder::take(&options).expect_err(named);
+        assert!(matches!(error, TestnetError::Differs { .. }) && error.to_string().contains(named), "{error}");
+    }
+}
+
+#[test]
+fn one_process_holds_a_folder() {
+    let home = tempfile::tempdir().expect("a folder");
+    let held = Folder::take(&options(home.path())).expect("new");
+    assert!(matches!(Folder::take(&options(home.path())), Err(TestnetError::InUse { .. })));
+    drop(held);
+    Folder::take(&options(home.path())).expect("it is free again");
+}
+
+#[test]
+fn a_folder_with_other_files_is_refused_and_left_alone() {
+    let home = tempfile::tempdir().expect("a folder");
+    fs::write(home.path().join("letter.txt"), "dear").expect("ours");
+    assert!(matches!(Folder::take(&options(home.path())), Err(TestnetError::Foreign { .. })));
+    assert_eq!(fs::read_dir(home.path()).expect("there").count(), 1);
+    assert!(matches!(Layout::existing(home.path()), Err(TestnetError::NoTestnet { .. })));
+}
+
+#[test]
+fn of_a_network_that_cannot_be_made_nothing_stays() {
+    let home = tempfile::tempdir().expect("a folder");
+    let taken = std::net::TcpListener::bind(ports::local(0)).expect("a free port");
+    let port = taken.local_addr().expect("it has one").port().min(super::super::options::BASE_PORT_MAX);
+    let dir = home.path().join("net");
+    let refused = Folder::take(&Options { base_port: Some(port), ..options(&dir) });
+    assert!(matches!(refused, Err(TestnetError::PortInUse { .. })), "{refused:?}");
+    assert!(!dir.exists());
+}
+
+#[test]
+fn what_a_supervisor_left_behind_is_ended_and_nothing_else() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = Folder::take(&options(home.path())).expect("new");
+    let (mut orphan, mut stranger) = (sleeper(), sleeper());
+    let known = ProcessId::of(orphan.id()).expect("it runs");
+    // A process that has the number of one that ended long ago.
+    let recycled = serde_json::json!({ "pid": stranger.id(), "started": "long ago" });
+    let recycled: ProcessId = serde_json::from_value(recycled).expect("JSON");
+    folder.record(None, &[Some(known.clone()), Some(recycled)]).expect("ours");
+    drop(folder);
+    let collected = std::thread::spawn(move || orphan.wait().expect("ours"));
+    drop(Folder::take(&options(home.path())).expect("resumed"));
+    assert!(!known.is_alive());
+    assert!(!collected.join().expect("no panic").success(), "it was killed");
+    assert!(stranger.try_wait().expect("ours").is_none(), "a process of somebody else's lives");
+    stranger.kill().expect("ours");
+    stranger.wait().expect("ours");
+}
+
+#[test]
+fn an_ephemeral_network_is_removed_when_it_is_closed() {
+    let folder = Folder::take(&Options::temporary("althing", 1)).expect("new");
+    let dir = folder.layout.path().to_path_buf();
+    assert!(dir.join("genesis.json").exists());
+    folder.close().expect("ours");
+    assert!(!dir.exists());
+}
+
+#[test]
+fn bounds_are_said() {
+    let home = tempfile::tempdir().expect("a folder");
+    let options = options(&home.path().join("net"));
+    for (options, named) in [
+        (Options { validators: Some(0), ..options.clone() }, "1 to 16"),
+        (Options { validators: Some(17), ..options.clone() }, "1 to 16"),
+        (Options { accounts: Some(1_001), ..options.clone() }, "1 to 1000"),
+        (Options { seed: Some("x".repeat(257)), ..options.clone() }, "256 bytes"),
+        (Options { base_port: Some(80), ..options }, "1024 to 65420"),
+    ] {
+        assert!(Folder::take(&options).expect_err(named).to_string().contains(named), "{named}");
+    }
+}
+
+#[test]
+fn a_socket_with_a_long_path_is_elsewhere() {
+    let short = Layout("/a".into()).socket();
+    assert!(short.starts_with("/a"));
+    let long = Layout(format!("/{}", "x".repeat(200)).into()).socket();
+    assert!(long.as_os_str().len() <= SOCKET_PATH_BYTES_MAX, "{}", long.display());
+}
