@@ -54,8 +54,6 @@ pub(crate) struct Options {
     pub(crate) k: u16,
     /// The least time between two proposals.
     pub(crate) interval_ms: u32,
-    /// Transactions of a block at most.
-    pub(crate) block_transactions_max: u32,
     /// Bytes of the vote log before compaction.
     pub(crate) vote_log_bytes_max: u64,
     /// Bytes of the batch log that nobody needs before compaction.
@@ -96,7 +94,6 @@ impl Options {
             skew_ms: *random.pick(&[0, 100, 900]),
             k: *random.pick(&[8, 8, 32]),
             interval_ms: *random.pick(&[5, 20, 60]),
-            block_transactions_max: *random.pick(&[14, 70, 20_000]),
             vote_log_bytes_max: *random.pick(&[4_000, 30_000, 8 << 20]),
             batch_garbage_bytes_max: *random.pick(&[1_000, 20_000, 64 << 20]),
             real_signatures: seed % 10 == 9,
@@ -130,7 +127,6 @@ impl Options {
             skew_ms: 0,
             k: 32,
             interval_ms: 5,
-            block_transactions_max: 20_000,
             vote_log_bytes_max: 8 << 20,
             batch_garbage_bytes_max: 64 << 20,
             real_signatures: false,

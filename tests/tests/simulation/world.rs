@@ -291,7 +291,6 @@ fn genesis(network: &DevNetwork, options: &Options) -> Genesis {
     let mut document = network.build().expect("a development network").document().clone();
     document.consensus.k = options.k;
     document.consensus.min_block_interval_ms = options.interval_ms;
-    document.limits.block_transactions_max = options.block_transactions_max;
     Genesis::new(document).expect("a genesis")
 }
 
