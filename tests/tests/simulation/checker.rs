@@ -13,7 +13,9 @@ use althing_ledger::{Committed, Reader};
 use althing_mempool::{CheckedBatch, DataMessage};
 use althing_node::replica::{Message, Note};
 use althing_storage::FaultyStore;
-use althing_types::{Block, Committee, Finalization, Hash, Height, SignedVote, Summary, ValidatorIndex, View, Vote};
+use althing_types::{
+    Block, Committee, Finalization, Hash, Height, Notarize, SignedVote, Summary, ValidatorIndex, View, Vote,
+};
 
 use self::durable::Durable;
 use self::model::Model;
@@ -184,6 +186,10 @@ impl Checker {
     fn sends_vote(&mut self, place: usize, vote: &SignedVote) {
         let durable = self.durable[place].votes.contains(vote);
         self.require(durable, || format!("place {place} sent a vote that is not durable: {vote:?}"));
+        if let Vote::Notarize(notarize) = vote.vote {
+            let justified = self.is_justified(place, &notarize);
+            self.require(justified, || format!("place {place} notarized what is not justified: {vote:?}"));
+        }
         if let Vote::Notarize(notarize) = vote.vote
             && !self.durable[place].complete.contains(&notarize.digest)
         {
@@ -197,6 +203,20 @@ impl Checker {
         let index = self.indices[place];
         self.require(vote.signer == index, || format!("place {place} sent the vote of another: {vote:?}"));
         self.sends_consistently(vote);
+    }
+
+    /// A block stands on one that was certified in its parent view, and every view between is certified to be skipped
+    /// (V3). The certificates came into the log before the vote did.
+    fn is_justified(&self, place: usize, vote: &Notarize) -> bool {
+        let durable = &self.durable[place];
+        let Some(block) = self.blocks.get(&vote.digest) else { return false };
+        let certified = if vote.parent_view == View::ZERO {
+            self.is_genesis(&block.parent)
+        } else {
+            durable.built_on.contains(&(vote.parent_view, block.parent))
+        };
+        let between = vote.parent_view.next().get()..vote.view.get();
+        certified && between.map(View::new).all(|view| durable.skipped.contains(&view))
     }
 
     fn sends_consistently(&mut self, vote: &SignedVote) {
@@ -311,7 +331,11 @@ impl Checker {
         }
     }
 
+    /// At least f + 1 honest disks hold what is final, as long as there are no more twins than f (L4).
     fn is_on_enough_disks(&mut self, height: Height, digest: Hash) {
+        if self.twins.len() > usize::from(self.committee.set.quorums().f()) {
+            return;
+        }
         let Some(block) = self.blocks.get(&digest) else { return };
         let batches = self.batches_of(block);
         let honest = (0..self.indices.len()).filter(|place| self.is_honest_place(*place));

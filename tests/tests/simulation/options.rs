@@ -48,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) submit_every_ms: u64,
     /// Transactions that clients send at once at most.
     pub(crate) burst_max: u64,
+    /// Whether clients ask one validator for what can be executed, and nothing else.
+    pub(crate) careful_clients: bool,
     /// How far clocks are off at most.
     pub(crate) skew_ms: u64,
     /// Execution summaries that may be outstanding.
@@ -91,6 +93,7 @@ impl Options {
             partition_ms_max: *random.pick(&[100, 1_000, 3_000]),
             submit_every_ms: *random.pick(&[20, 60, 200, 1_000]),
             burst_max: *random.pick(&[1, 1, 3, 20]),
+            careful_clients: false,
             skew_ms: *random.pick(&[0, 100, 900]),
             k: *random.pick(&[8, 8, 32]),
             interval_ms: *random.pick(&[5, 20, 60]),
@@ -124,6 +127,7 @@ impl Options {
             partition_ms_max: 1_000,
             submit_every_ms: 50,
             burst_max: 1,
+            careful_clients: true,
             skew_ms: 0,
             k: 32,
             interval_ms: 5,

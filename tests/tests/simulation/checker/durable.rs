@@ -18,6 +18,9 @@ pub(super) struct Durable {
     /// Views of which a certificate was ever durable, and the view of the highest Finalization.
     pub(super) certified: BTreeSet<View>,
     pub(super) floor: View,
+    /// Blocks that may be built on, with the view of the certificate that says so, and views that may be passed over.
+    pub(super) built_on: BTreeSet<(View, Hash)>,
+    pub(super) skipped: BTreeSet<View>,
     /// Batches that the log holds now.
     pub(super) batches: BTreeSet<Hash>,
     /// Transactions that were ever durable in batches of the validator's own.
@@ -70,8 +73,18 @@ impl Durable {
                 news.blocks.push((digest, known));
             }
             Record::Certificate(certificate) => {
-                if let Certificate::Finalization(finalization) = &certificate {
-                    self.floor = self.floor.max(finalization.vote.view);
+                match &certificate {
+                    Certificate::Finalization(finalization) => {
+                        self.floor = self.floor.max(finalization.vote.view);
+                        self.built_on.insert((finalization.vote.view, finalization.vote.digest));
+                    }
+                    Certificate::Notarization(notarization) => {
+                        self.built_on.insert((notarization.vote.view, notarization.vote.digest));
+                    }
+                    // While the fast path is off every Nullification lets its view be passed over.
+                    Certificate::Nullification(_) => {
+                        self.skipped.insert(certificate.view());
+                    }
                 }
                 self.certified.insert(certificate.view());
             }

@@ -148,6 +148,21 @@ impl World {
         }
     }
 
+    /// Divides four validators, of which two have twins, so that each half is a quorum of its own.
+    pub(crate) fn tear(&mut self) {
+        let side = |place: usize| place == 1 || place >= 4;
+        for a in 0..self.nodes.len() {
+            self.sides[a] = side(a);
+            for b in (0..self.nodes.len()).filter(|b| side(*b) != side(a)) {
+                self.blocked.insert((a, b));
+            }
+            for b in 0..self.nodes.len() {
+                self.disconnect(a, b);
+            }
+        }
+        self.notice_all();
+    }
+
     /// Removes every cut.
     pub(crate) fn heal(&mut self) {
         self.mend();

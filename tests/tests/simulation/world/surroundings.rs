@@ -80,13 +80,16 @@ impl World {
         let node = &mut self.nodes[place];
         let Some(running) = node.running.as_mut() else { return };
         let Some(deadline) = running.replica.deadline().map(althing_types::Monotonic::get) else { return };
+        if running.wake.is_some_and(|wake| wake <= deadline) {
+            return;
+        }
         if deadline <= self.time {
             self.checker.fail(format!("place {place} wants to be woken in the past"));
-        } else if running.wake.is_none_or(|wake| wake > deadline) {
-            running.wake = Some(deadline);
-            let life = node.life;
-            self.schedule_at(deadline, Event::Wake { place, life });
+            return;
         }
+        running.wake = Some(deadline);
+        let life = node.life;
+        self.schedule_at(deadline, Event::Wake { place, life });
     }
 
     pub(super) fn wake(&mut self, place: usize) {
@@ -291,11 +294,11 @@ impl World {
 
     /// A client sends its next transaction to a validator, and now and then to others as well.
     pub(crate) fn submit(&mut self, place: usize) {
-        let careful = self.phase != Phase::Faults;
+        let careful = self.options.careful_clients || self.phase != Phase::Faults;
         let wall = althing_types::TimeMs::new(super::START_MS + self.time / 1000);
         let submission = self.clients.next(&mut self.random, wall, careful);
         self.arrive_later(place, submission.clone());
-        while self.random.chance(150) {
+        while !careful && self.random.chance(150) {
             let other = self.random.below(self.nodes.len() as u64) as usize;
             self.arrive_later(other, submission.clone());
         }
