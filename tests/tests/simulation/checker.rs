@@ -319,6 +319,10 @@ impl Checker {
         if let Some(what) = self.lacks(place, digest) {
             self.fail(format!("place {place} handed over height {height} too early: {what}"));
         }
+        let certified = self.durable[place].floor >= finalization.vote.view;
+        self.require(certified, || {
+            format!("place {place} handed over height {height} before its certificate was durable")
+        });
         self.is_on_enough_disks(height, digest);
         self.certifies(finalization);
         for summary in &block.body.results {
@@ -373,7 +377,7 @@ impl Checker {
         if let Err(what) = self.model.compare(committed) {
             self.fail(format!("place {place} at height {height}: {what}"));
         }
-        if height.get() % 16 == 0 {
+        if height.get().is_multiple_of(16) {
             self.compare_state(place, reader);
         }
     }

@@ -12,16 +12,16 @@ use crate::simulation::node::Disk;
 /// What is durable at one place.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Durable {
-    /// Votes and blocks that were ever durable.
+    /// Votes that were ever durable.
     pub(super) votes: BTreeSet<SignedVote>,
-    pub(super) blocks: BTreeSet<Hash>,
     /// Views of which a certificate was ever durable, and the view of the highest Finalization.
     pub(super) certified: BTreeSet<View>,
     pub(super) floor: View,
     /// Blocks that may be built on, with the view of the certificate that says so, and views that may be passed over.
     pub(super) built_on: BTreeSet<(View, Hash)>,
     pub(super) skipped: BTreeSet<View>,
-    /// Batches that the log holds now.
+    /// Blocks and batches that the logs hold now.
+    pub(super) blocks: BTreeSet<Hash>,
     pub(super) batches: BTreeSet<Hash>,
     /// Transactions that were ever durable in batches of the validator's own.
     pub(super) own_transactions: BTreeSet<Hash>,
@@ -46,6 +46,8 @@ impl Durable {
         if anew {
             (self.votes_read, self.batches_read) = (0, 0);
             self.batches.clear();
+            self.blocks.clear();
+            self.complete.clear();
         }
         let mut news = News::default();
         let (votes, batches) = (disk.votes.durable_records(), disk.batches.durable_records());

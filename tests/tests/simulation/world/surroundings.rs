@@ -36,7 +36,7 @@ impl World {
         }
         self.begin_syncs(place);
         self.schedule_wake(place);
-        if self.steps % LOOK_EVERY == 0 {
+        if self.steps.is_multiple_of(LOOK_EVERY) {
             self.look(place);
         }
     }
