@@ -102,10 +102,17 @@ fn elsewhere(node: &Node, committee: &Committee, proposal: &Proposal) -> Option<
     Some(Proposal { vote, block: Block { header, body }, justification: List::empty() })
 }
 
-/// The same proposal with another block: one millisecond later, or with a field that is wrong.
+/// The same proposal with another block: one millisecond later, or with a field or a result that is wrong.
 fn later(node: &Node, committee: &Committee, proposal: &Proposal) -> Proposal {
     let Vote::Notarize(vote) = proposal.vote.vote else { return proposal.clone() };
-    let mut header = proposal.block.header.clone();
+    let (mut header, mut body) = (proposal.block.header.clone(), proposal.block.body.clone());
+    let mut results = std::mem::take(&mut body.results).into_inner();
+    if let Some(last) = results.last_mut().filter(|_| header.time.get().is_multiple_of(3)) {
+        // A result that nobody computed.
+        last.gas_used += 1;
+    }
+    body.results = List::truncated(results);
+    header.results_root = body.results_root();
     match header.time.get() % 6 {
         0 => header.height = header.height.next(),
         1 => header.time = TimeMs::new(0),
@@ -115,6 +122,6 @@ fn later(node: &Node, committee: &Committee, proposal: &Proposal) -> Proposal {
         _ => header.time = header.time.next(),
     }
     let vote = sign(node, committee, Vote::Notarize(Notarize { digest: header.id(), ..vote }));
-    let block = Block { header, body: proposal.block.body.clone() };
+    let block = Block { header, body };
     Proposal { vote, block, justification: proposal.justification.clone() }
 }
