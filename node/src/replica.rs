@@ -30,10 +30,19 @@ use althing_types::{
     ChainParams, Committee, Epoch, Hash, Header, Height, LaneTip, Monotonic, SignedBatch, Summary, ValidatorIndex, View,
 };
 
-/// Bytes of consensus' log after which it asks for compaction.
-const VOTE_LOG_BYTES_MAX: u64 = 8 << 20;
-/// Bytes of the batch log that nobody needs any more, after which it asks for compaction.
-const BATCH_LOG_GARBAGE_BYTES_MAX: u64 = 64 << 20;
+/// After how much a replica asks for its logs to be replaced. It changes what a restart reads, never what is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLimits {
+    /// Bytes of consensus' log.
+    pub vote_bytes_max: u64,
+    /// Bytes of the batch log that nobody needs any more.
+    pub batch_garbage_bytes_max: u64,
+}
+
+impl LogLimits {
+    /// What a node uses: a restart reads little, and replacing is rare.
+    pub const DEFAULT: Self = Self { vote_bytes_max: 8 << 20, batch_garbage_bytes_max: 64 << 20 };
+}
 
 /// What a replica is told once.
 #[derive(Clone, Debug)]
@@ -106,18 +115,23 @@ impl Replica {
     /// A replica that goes on from what the disks held; for a new validator that is the genesis block and two empty
     /// logs. Nothing was sent yet: the first step is the first that may send.
     pub fn start(config: Config, found: Found) -> Result<Self, StartError> {
+        Self::start_with(config, LogLimits::DEFAULT, found)
+    }
+
+    /// The same with other limits of the logs, for simulations that want them replaced often.
+    pub fn start_with(config: Config, logs: LogLimits, found: Found) -> Result<Self, StartError> {
         let consensus = ConsensusConfig {
             committee: config.committee.clone(),
             me: config.me,
             params: config.params.consensus,
             params_hash: config.params.hash(),
-            log_bytes_max: VOTE_LOG_BYTES_MAX,
+            log_bytes_max: logs.vote_bytes_max,
         };
         let mempool = MempoolConfig {
             committee: config.committee,
             me: config.me,
             params: config.params,
-            log_garbage_bytes_max: BATCH_LOG_GARBAGE_BYTES_MAX,
+            log_garbage_bytes_max: logs.batch_garbage_bytes_max,
         };
         let (committed, epoch) = (found.header.height, consensus.committee.epoch);
         let anchor = Anchor { header: found.header, cut: found.cut.clone() };

@@ -1,15 +1,27 @@
-//! The safety rules, restated without the code that they check: they look at what leaves a validator and at what its
-//! disk holds, never into a core.
+//! The safety rules, restated without the code that they check: they look at what leaves a validator, at what its disks
+//! hold and at what its ledger says, never into a machine.
+
+mod durable;
+mod model;
+mod promises;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_consensus::Record;
+use althing_consensus::{Alarm, Envelope, Message as ConsensusMessage};
+use althing_genesis::Genesis;
+use althing_ledger::{Committed, Reader};
+use althing_mempool::{CheckedBatch, DataMessage};
+use althing_node::replica::{Message, Note};
+use althing_storage::FaultyStore;
 use althing_types::{
-    Block, Committee, Finalization, Hash, Height, SignedVote, Summary, ValidatorIndex, View, Vote, decode,
+    Block, Committee, Finalization, Hash, Height, Notarize, SignedVote, Summary, ValidatorIndex, View, Vote,
 };
 
+use self::durable::Durable;
+use self::model::Model;
+use self::promises::Promises;
 use super::keys::SimulatedKeys;
-use super::node::Node;
+use super::node::Disk;
 
 /// What an honest validator sent in one view, over all its lives.
 #[derive(Clone, Debug, Default)]
@@ -19,29 +31,77 @@ struct Sent {
     finalized: BTreeSet<Hash>,
 }
 
+/// What the checker needs to know of a block.
+#[derive(Clone, Debug)]
+struct Known {
+    height: Height,
+    parent: Hash,
+    /// The tips of the lanes that it names: lane, number, digest.
+    lanes: Vec<(u32, u64, Hash)>,
+}
+
+/// What the checker needs to know of a batch.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    seq: u64,
+    previous: Hash,
+}
+
 /// Everything that was seen so far.
-#[derive(Debug, Default)]
 pub(crate) struct Checker {
+    committee: Committee,
+    keys: SimulatedKeys,
+    /// Who is at each place.
+    indices: Vec<ValidatorIndex>,
+    /// Validators with two instances.
+    twins: BTreeSet<ValidatorIndex>,
     sent: BTreeMap<(ValidatorIndex, View), Sent>,
-    /// Votes and blocks that were ever durable, by node.
-    durable_votes: BTreeSet<(usize, SignedVote)>,
-    durable_blocks: BTreeSet<(usize, Hash)>,
+    /// What is durable at each place.
+    durable: Vec<Durable>,
     /// Votes that were ever durable anywhere.
     cast: BTreeSet<SignedVote>,
-    /// Records of each node's log that were looked at.
-    looked_at: BTreeMap<usize, usize>,
+    /// Blocks and batches that were ever durable anywhere.
+    blocks: BTreeMap<Hash, Known>,
+    batches: BTreeMap<Hash, Link>,
     /// The final block of each height.
     chain: BTreeMap<Height, Hash>,
     /// The result of each height.
     results: BTreeMap<Height, Summary>,
-    /// Validators with two instances.
-    twins: BTreeSet<ValidatorIndex>,
+    /// The height that the ledger of each place was seen to have committed.
+    committed: Vec<Height>,
+    /// The height that was last handed over at each place, in its present life.
+    handed: Vec<Height>,
+    promises: Promises,
+    pub(crate) model: Model,
     pub(crate) failure: Option<String>,
 }
 
 impl Checker {
-    pub(crate) fn new(twins: impl IntoIterator<Item = ValidatorIndex>) -> Self {
-        Self { twins: twins.into_iter().collect(), ..Self::default() }
+    pub(crate) fn new(
+        genesis: &Genesis,
+        keys: SimulatedKeys,
+        indices: Vec<ValidatorIndex>,
+        twins: impl IntoIterator<Item = ValidatorIndex>,
+    ) -> Self {
+        let places = indices.len();
+        Self {
+            committee: genesis.committee(),
+            keys,
+            indices,
+            twins: twins.into_iter().collect(),
+            sent: BTreeMap::new(),
+            durable: vec![Durable::default(); places],
+            cast: BTreeSet::new(),
+            blocks: BTreeMap::new(),
+            batches: BTreeMap::new(),
+            chain: BTreeMap::new(),
+            results: BTreeMap::new(),
+            committed: vec![Height::ZERO; places],
+            handed: vec![Height::ZERO; places],
+            promises: Promises::new(places),
+            model: Model::new(genesis),
+            failure: None,
+        }
     }
 
     pub(crate) fn fail(&mut self, what: String) {
@@ -58,50 +118,105 @@ impl Checker {
         !self.twins.contains(&index)
     }
 
+    fn is_honest_place(&self, place: usize) -> bool {
+        self.is_honest(self.indices[place])
+    }
+
     /// The highest height that anyone knows to be final.
-    pub(crate) fn height(&self) -> Height {
-        self.chain.last_key_value().map_or(Height::ZERO, |(height, _)| *height)
+    pub(crate) fn height(&self) -> u64 {
+        self.chain.last_key_value().map_or(0, |(height, _)| height.get())
     }
 
-    /// Notes what became durable at a node.
-    pub(crate) fn synced(&mut self, place: usize, node: &Node) {
-        let records = node.disk.log.durable_records();
-        let looked_at = self.looked_at.insert(place, records.len()).unwrap_or_default();
-        for bytes in records.get(looked_at..).unwrap_or_default() {
-            match decode::<Record>(bytes, usize::MAX) {
-                Ok(Record::Vote(vote)) => {
-                    self.durable_votes.insert((place, vote));
-                    self.cast.insert(vote);
-                }
-                Ok(Record::Block(block)) => {
-                    self.durable_blocks.insert((place, block.header.id()));
-                }
-                Ok(Record::Certificate(_)) => {}
-                Err(error) => self.fail(format!("a durable record does not decode: {error}")),
+    /// Notes what became durable in the logs of a place. `anew` if they may hold something else than before.
+    pub(crate) fn synced(&mut self, place: usize, disk: &Disk, anew: bool) {
+        let own = u32::from(self.indices[place].get());
+        let news = self.durable[place].read(disk, own, anew);
+        self.cast.extend(news.votes);
+        self.blocks.extend(news.blocks);
+        self.batches.extend(news.batches);
+    }
+
+    // ---- what leaves a validator ----
+
+    /// A message leaves a place.
+    pub(crate) fn sends(&mut self, place: usize, message: &Message) {
+        if !self.is_honest_place(place) {
+            if let Some(vote) = own_vote(message) {
+                self.cast.insert(vote);
             }
-        }
-    }
-
-    /// A node replaced its log: everything in it is looked at anew.
-    pub(crate) fn replaced(&mut self, place: usize) {
-        self.looked_at.remove(&place);
-    }
-
-    /// A vote leaves a node: it must be durable there, with its block and that block's batches, and must not
-    /// contradict anything that this validator ever sent.
-    pub(crate) fn sends(&mut self, place: usize, node: &Node, vote: &SignedVote) {
-        if !self.is_honest(node.index) {
-            self.cast.insert(*vote);
             return;
         }
-        let durable = self.durable_votes.contains(&(place, *vote));
-        self.require(durable, || format!("node {place} sent a vote that is not durable: {vote:?}"));
-        if let Vote::Notarize(notarize) = vote.vote {
-            let kept = self.durable_blocks.contains(&(place, notarize.digest));
-            self.require(kept, || format!("node {place} notarized a block that is not durable: {vote:?}"));
+        match message {
+            Message::Consensus(envelope) => self.sends_envelope(place, envelope),
+            Message::Data(message) => self.sends_data(place, message),
         }
-        self.require(vote.signer == node.index, || format!("node {place} sent the vote of another: {vote:?}"));
+        if let Some(vote) = own_vote(message) {
+            self.sends_vote(place, &vote);
+        }
+    }
+
+    /// The hints of an envelope speak of durable certificates only (D7).
+    fn sends_envelope(&mut self, place: usize, envelope: &Envelope) {
+        let durable = &self.durable[place];
+        let floor = envelope.floor == View::ZERO || durable.floor >= envelope.floor;
+        let opened = envelope.view.previous();
+        let entered = opened == View::ZERO || durable.floor >= opened || durable.certified.contains(&opened);
+        self.require(floor && entered, || {
+            format!("place {place} announces view {} and floor {} too early", envelope.view, envelope.floor)
+        });
+    }
+
+    fn sends_data(&mut self, place: usize, message: &DataMessage) {
+        let claimed: Vec<Hash> = match message {
+            DataMessage::Batch(batch) => vec![batch.batch.digest()],
+            DataMessage::Batches(batches) => batches.iter().map(|batch| batch.batch.digest()).collect(),
+            DataMessage::Acks(acks) => {
+                let executed = acks.executed <= self.committed[place];
+                self.require(executed, || format!("place {place} reports height {} too early", acks.executed));
+                acks.tips.iter().map(|tip| tip.tip).filter(|tip| *tip != Hash::ZERO).collect()
+            }
+            DataMessage::GetBatches { .. } => Vec::new(),
+        };
+        let lacking = claimed.into_iter().find(|digest| !self.holds(place, digest));
+        self.require(lacking.is_none(), || format!("place {place} shows a batch that it does not hold: {message:?}"));
+    }
+
+    /// A vote leaves a place: it must be durable there, with its block and all batches below it, and must not contradict
+    /// anything that this validator ever sent.
+    fn sends_vote(&mut self, place: usize, vote: &SignedVote) {
+        let durable = self.durable[place].votes.contains(vote);
+        self.require(durable, || format!("place {place} sent a vote that is not durable: {vote:?}"));
+        if let Vote::Notarize(notarize) = vote.vote {
+            let justified = self.is_justified(place, &notarize);
+            self.require(justified, || format!("place {place} notarized what is not justified: {vote:?}"));
+        }
+        if let Vote::Notarize(notarize) = vote.vote
+            && !self.durable[place].complete.contains(&notarize.digest)
+        {
+            match self.lacks(place, notarize.digest) {
+                Some(what) => self.fail(format!("place {place} notarized too early: {what}: {vote:?}")),
+                None => {
+                    self.durable[place].complete.insert(notarize.digest);
+                }
+            }
+        }
+        let index = self.indices[place];
+        self.require(vote.signer == index, || format!("place {place} sent the vote of another: {vote:?}"));
         self.sends_consistently(vote);
+    }
+
+    /// A block stands on one that was certified in its parent view, and every view between is certified to be skipped
+    /// (V3). The certificates came into the log before the vote did.
+    fn is_justified(&self, place: usize, vote: &Notarize) -> bool {
+        let durable = &self.durable[place];
+        let Some(block) = self.blocks.get(&vote.digest) else { return false };
+        let certified = if vote.parent_view == View::ZERO {
+            self.is_genesis(&block.parent)
+        } else {
+            durable.built_on.contains(&(vote.parent_view, block.parent))
+        };
+        let between = vote.parent_view.next().get()..vote.view.get();
+        certified && between.map(View::new).all(|view| durable.skipped.contains(&view))
     }
 
     fn sends_consistently(&mut self, vote: &SignedVote) {
@@ -120,51 +235,226 @@ impl Checker {
         self.require(one_each && exclusive && truthful, || told);
     }
 
+    // ---- what is held ----
+
+    /// Whether a batch is on the disks of a place: in its log, or in its ledger.
+    fn holds(&self, place: usize, digest: &Hash) -> bool {
+        let in_ledger = || self.model.ordered_at(digest).is_some_and(|height| height <= self.committed[place]);
+        self.durable[place].batches.contains(digest) || in_ledger()
+    }
+
+    /// What is missing at a place of a block and of all blocks below it that its ledger does not have.
+    fn lacks(&self, place: usize, digest: Hash) -> Option<String> {
+        let mut next = digest;
+        loop {
+            let Some(block) = self.blocks.get(&next) else {
+                return (!self.is_genesis(&next)).then(|| format!("the block {next} is nowhere durable"));
+            };
+            if block.height <= self.committed[place] {
+                return None;
+            }
+            if !self.durable[place].blocks.contains(&next) {
+                return Some(format!("the block {next} at height {} is not durable", block.height));
+            }
+            if let Some(batch) = self.batches_of(block).into_iter().find(|batch| !self.holds(place, batch)) {
+                return Some(format!("the batch {batch} of height {} is not durable", block.height));
+            }
+            next = block.parent;
+        }
+    }
+
+    fn is_genesis(&self, digest: &Hash) -> bool {
+        *digest == self.model.genesis()
+    }
+
+    /// The digests of the batches that a block orders, as far as they were ever durable anywhere.
+    fn batches_of(&self, block: &Known) -> Vec<Hash> {
+        let mut digests = Vec::new();
+        for (lane, top, tip) in &block.lanes {
+            let below = self.tip_below(block.parent, *lane);
+            let (mut seq, mut digest) = (*top, *tip);
+            while seq > below {
+                digests.push(digest);
+                let Some(link) = self.batches.get(&digest).filter(|link| link.seq == seq) else { break };
+                (seq, digest) = (seq - 1, link.previous);
+            }
+        }
+        digests
+    }
+
+    /// The number of a lane's tip after a block.
+    fn tip_below(&self, digest: Hash, lane: u32) -> u64 {
+        let mut next = digest;
+        while let Some(block) = self.blocks.get(&next) {
+            if let Some((_, seq, _)) = block.lanes.iter().find(|(of, _, _)| *of == lane) {
+                return *seq;
+            }
+            next = block.parent;
+        }
+        0
+    }
+
+    // ---- what is final ----
+
     /// A block is handed over as final: nobody may know another one at its height, its certificate must hold, enough
-    /// disks must have its batches, and the node itself must have the block.
+    /// disks must have its batches, and the place itself must have everything.
     pub(crate) fn finalized(
         &mut self,
         place: usize,
-        nodes: &[Node],
-        committee: &Committee,
         block: &Block,
         finalization: &Finalization,
+        batches: &[CheckedBatch],
     ) {
         let (height, digest) = (block.header.height, block.header.id());
-        if !self.is_honest(nodes[place].index) {
+        if !self.is_honest_place(place) {
             return;
         }
+        let last = std::mem::replace(&mut self.handed[place], height);
+        self.require(height == last.next(), || format!("place {place} handed over height {height} after {last}"));
         let known = *self.chain.entry(height).or_insert(digest);
         self.require(known == digest, || format!("fork at height {height}: {known} and {digest}"));
         let below = self.chain.get(&height.previous()).copied();
         let linked = below.is_none_or(|below| below == block.header.parent);
         self.require(linked, || format!("the block at height {height} is not the child of the one below"));
-        let kept = self.durable_blocks.contains(&(place, digest));
-        self.require(kept, || format!("node {place} acknowledged height {height} before it was durable"));
-        let holders = nodes.iter().filter(|node| self.is_honest(node.index) && node.holds(block)).count();
-        let needed = usize::from(committee.set.quorums().f()) + 1;
+        if let Some(what) = self.lacks(place, digest) {
+            self.fail(format!("place {place} handed over height {height} too early: {what}"));
+        }
+        let certified = self.durable[place].floor >= finalization.vote.view;
+        self.require(certified, || {
+            format!("place {place} handed over height {height} before its certificate was durable")
+        });
+        self.is_on_enough_disks(height, digest);
+        self.certifies(finalization);
+        for summary in &block.body.results {
+            let known = self.results.get(&summary.height);
+            let same = known == Some(summary);
+            self.require(same, || format!("height {height} carries {summary:?}, which nobody computed"));
+        }
+        if let Err(what) = self.model.execute(block, batches) {
+            self.fail(format!("height {height} as handed over at place {place}: {what}"));
+        }
+    }
+
+    /// At least f + 1 honest disks hold what is final, as long as there are no more twins than f (L4).
+    fn is_on_enough_disks(&mut self, height: Height, digest: Hash) {
+        if self.twins.len() > usize::from(self.committee.set.quorums().f()) {
+            return;
+        }
+        let Some(block) = self.blocks.get(&digest) else { return };
+        let batches = self.batches_of(block);
+        let honest = (0..self.indices.len()).filter(|place| self.is_honest_place(*place));
+        let holders = honest.filter(|place| batches.iter().all(|batch| self.holds(*place, batch))).count();
+        let needed = usize::from(self.committee.set.quorums().f()) + 1;
         self.require(holders >= needed, || format!("only {holders} disks hold the batches of height {height}"));
-        self.certifies(&nodes[place].keys, committee, finalization);
     }
 
     /// A certificate holds a quorum of distinct validators, and the honest ones among them really voted so.
-    fn certifies(&mut self, keys: &SimulatedKeys, committee: &Committee, finalization: &Finalization) {
-        let votes = finalization.votes(committee);
+    fn certifies(&mut self, finalization: &Finalization) {
+        let votes = finalization.votes(&self.committee);
         let signers: BTreeSet<ValidatorIndex> = votes.iter().map(|vote| vote.signer).collect();
-        let (n, f) = (usize::from(committee.set.count()), usize::from(committee.set.quorums().f()));
+        let (n, f) = (usize::from(self.committee.set.count()), usize::from(self.committee.set.quorums().f()));
         self.require(signers.len() == (n + f) / 2 + 1, || format!("a certificate of {} signers", signers.len()));
         for vote in votes {
-            self.require(vote.verify(keys, committee), || "a certificate with a bad signature".to_owned());
+            let verified = vote.verify(&self.keys, &self.committee);
+            self.require(verified, || "a certificate with a bad signature".to_owned());
             let signed = self.cast.contains(&vote);
             self.require(signed, || format!("a certificate with a vote that nobody cast: {vote:?}"));
         }
     }
 
-    /// A height was executed: everybody must come to the same result.
-    pub(crate) fn executed(&mut self, index: ValidatorIndex, summary: &Summary) {
-        if self.is_honest(index) {
-            let known = *self.results.entry(summary.height).or_insert(*summary);
-            self.require(known == *summary, || format!("two results at height {}", summary.height));
+    /// A height was executed: everybody must come to the same result, and to that of the model.
+    pub(crate) fn executed(&mut self, place: usize, committed: &Committed, reader: &Reader<FaultyStore>) {
+        let summary = committed.summary;
+        let height = summary.height;
+        self.committed[place] = height;
+        if !self.is_honest_place(place) {
+            return;
         }
+        let known = *self.results.entry(height).or_insert(summary);
+        self.require(known == summary, || format!("two results at height {height}: {known:?} and {summary:?}"));
+        let named = self.chain.get(&height) == Some(&summary.block);
+        self.require(named, || format!("place {place} executed another block than the final one at height {height}"));
+        if let Err(what) = self.model.compare(committed) {
+            self.fail(format!("place {place} at height {height}: {what}"));
+        }
+        if height.get().is_multiple_of(16) {
+            self.compare_state(place, reader);
+        }
+    }
+
+    /// The balances at a place must be those of the model.
+    pub(crate) fn compare_state(&mut self, place: usize, reader: &Reader<FaultyStore>) {
+        if let Err(what) = self.model.compare_state(reader) {
+            self.fail(format!("the state at place {place}: {what}"));
+        }
+    }
+
+    /// A ledger was opened again: it holds all that it was seen to hold, and at most the block that was under way.
+    pub(crate) fn reopened(&mut self, place: usize, reader: &Reader<FaultyStore>) {
+        let head = reader.head();
+        let (height, before) = (head.header.height, self.committed[place]);
+        let kept = height == before || height == before.next();
+        self.require(kept, || format!("place {place} had committed height {before} and restarts at {height}"));
+        (self.committed[place], self.handed[place]) = (height, height);
+        self.promises.restarted(place);
+        if self.is_honest_place(place) && height > Height::ZERO {
+            let same = self.chain.get(&height) == Some(&head.id);
+            self.require(same, || format!("place {place} restarts with another block at height {height}"));
+            let known = self.results.entry(height).or_insert(head.summary);
+            let same = *known == head.summary;
+            self.require(same, || format!("place {place} restarts with another result at height {height}"));
+        }
+    }
+
+    // ---- what is said to clients and operators ----
+
+    /// A validator says something that nothing depends on.
+    pub(crate) fn noted(&mut self, place: usize, note: &Note) {
+        if !self.is_honest_place(place) {
+            return;
+        }
+        let blamed = match note {
+            Note::Evidence(evidence) => {
+                let proven = evidence.verify(&self.keys, &self.committee).is_ok();
+                self.require(proven, || format!("evidence that proves nothing: {evidence:?}"));
+                self.is_honest(evidence.culprit())
+            }
+            Note::Misbehaved(peer, _) => self.is_honest(*peer),
+            Note::Alarm(alarm) => match &**alarm {
+                Alarm::Misbehaved { peer, .. } => self.is_honest(*peer),
+                // A lying leader may carry results of its own.
+                Alarm::ResultsDiffer { .. } => self.twins.is_empty(),
+                Alarm::Diverged { .. } | Alarm::Fork { .. } => true,
+            },
+            Note::Silent => true,
+            _ => false,
+        };
+        self.require(!blamed, || format!("false alarm at place {place}: {note:?}"));
+        let told = self.promises.noted(place, note, &self.durable[place], &self.model);
+        if let Err(what) = told {
+            self.fail(format!("place {place}: {what}"));
+        }
+    }
+
+    /// Nothing is left to do: what was promised must have been kept.
+    pub(crate) fn rests(&mut self, place: usize, pooled: usize) {
+        if let Err(what) = self.promises.kept(place, pooled, &self.model) {
+            self.fail(format!("at rest, place {place}: {what}"));
+        }
+    }
+
+    /// A validator submitted a transaction that it takes, for the tally.
+    pub(crate) fn accepted(&self) -> usize {
+        self.promises.accepted_count()
+    }
+}
+
+/// The vote that a message carries in its sender's name.
+fn own_vote(message: &Message) -> Option<SignedVote> {
+    let Message::Consensus(envelope) = message else { return None };
+    match &envelope.message {
+        ConsensusMessage::Vote(vote) => Some(*vote),
+        ConsensusMessage::Proposal(proposal) => Some(proposal.vote),
+        _ => None,
     }
 }

@@ -1,6 +1,9 @@
 //! Keys of simulated validators: real ones, or ones whose signatures cost nothing and that no actor forges.
+//!
+//! The public keys are always those of the development network, because genesis accepts only real ones.
 
 use althing_consensus::Keys;
+use althing_mempool::Signer;
 use althing_types::{Ed25519, Hash, PublicKey, Scheme, SecretKey, Signature};
 
 /// The key of one validator, and how everybody's signatures are checked.
@@ -13,18 +16,16 @@ pub(crate) enum SimulatedKeys {
 }
 
 impl SimulatedKeys {
-    /// The key of the validator with this number.
-    pub(crate) fn new(number: u16, real: bool) -> Self {
-        let mut seed = [0x5e; 32];
-        seed[..2].copy_from_slice(&number.to_le_bytes());
-        if real { Self::Real(SecretKey::from_seed(&seed)) } else { Self::Free(PublicKey::Ed25519(seed)) }
+    /// The key with this secret.
+    pub(crate) fn new(secret: SecretKey, real: bool) -> Self {
+        if real { Self::Real(secret) } else { Self::Free(secret.public_key()) }
     }
 
-    /// The public key.
-    pub(crate) fn public_key(&self) -> PublicKey {
+    /// Signs a hash.
+    pub(crate) fn signature(&self, hash: &Hash) -> Signature {
         match self {
-            Self::Real(secret) => secret.public_key(),
-            Self::Free(key) => *key,
+            Self::Real(secret) => secret.sign(hash),
+            Self::Free(key) => free_signature(key, hash),
         }
     }
 }
@@ -47,9 +48,12 @@ impl Scheme for SimulatedKeys {
 
 impl Keys for SimulatedKeys {
     fn sign(&self, hash: &Hash) -> Signature {
-        match self {
-            Self::Real(secret) => secret.sign(hash),
-            Self::Free(key) => free_signature(key, hash),
-        }
+        self.signature(hash)
+    }
+}
+
+impl Signer for SimulatedKeys {
+    fn sign(&self, hash: &Hash) -> Signature {
+        self.signature(hash)
     }
 }

@@ -3,7 +3,10 @@
 //! A liar's messages are distorted on their way out and signed anew with its key. It cannot forge what others signed,
 //! and it keeps the form of messages: what is not well formed is tested where it is decoded.
 
-use althing_consensus::{Envelope, Keys, Message, Proposal};
+mod data;
+
+use althing_consensus::{Envelope, Message, Proposal};
+use althing_node::replica;
 use althing_types::{
     Block, Body, Committee, Finalize, Hash, Header, List, Notarize, Nullify, SignedVote, TimeMs, ValidatorIndex, View,
     Vote, lanes_root,
@@ -12,8 +15,25 @@ use althing_types::{
 use super::node::Node;
 use super::random::Random;
 
-/// What a liar says instead of this, or beside it. The receiver gets every envelope returned.
-pub(crate) fn distort(random: &mut Random, node: &Node, committee: &Committee, said: &Envelope) -> Vec<Envelope> {
+/// What a liar says instead of this, or beside it. The receiver gets every message returned.
+pub(crate) fn distort(
+    random: &mut Random,
+    node: &Node,
+    committee: &Committee,
+    said: &replica::Message,
+) -> Vec<replica::Message> {
+    match said {
+        replica::Message::Consensus(envelope) => {
+            let said = distort_envelope(random, node, committee, envelope);
+            said.into_iter().map(|envelope| replica::Message::Consensus(Box::new(envelope))).collect()
+        }
+        replica::Message::Data(message) => {
+            data::distort(random, node, committee, message).into_iter().map(replica::Message::Data).collect()
+        }
+    }
+}
+
+fn distort_envelope(random: &mut Random, node: &Node, committee: &Committee, said: &Envelope) -> Vec<Envelope> {
     let with = |message| Envelope { message, ..said.clone() };
     match (&said.message, random.below(8)) {
         (Message::Proposal(proposal), 0 | 1) => {
@@ -42,17 +62,8 @@ pub(crate) fn distort(random: &mut Random, node: &Node, committee: &Committee, s
     }
 }
 
-/// The votes that a message carries in its sender's name.
-pub(crate) fn own_vote(envelope: &Envelope) -> Option<SignedVote> {
-    match &envelope.message {
-        Message::Vote(vote) => Some(*vote),
-        Message::Proposal(proposal) => Some(proposal.vote),
-        _ => None,
-    }
-}
-
 fn sign(node: &Node, committee: &Committee, vote: Vote) -> SignedVote {
-    let signature = node.keys.sign(&vote.sign_hash(&committee.chain));
+    let signature = node.keys.signature(&vote.sign_hash(&committee.chain));
     SignedVote { vote, signer: node.index, signature }
 }
 
@@ -91,10 +102,17 @@ fn elsewhere(node: &Node, committee: &Committee, proposal: &Proposal) -> Option<
     Some(Proposal { vote, block: Block { header, body }, justification: List::empty() })
 }
 
-/// The same proposal with another block: one millisecond later, or with a field that is wrong.
+/// The same proposal with another block: one millisecond later, or with a field or a result that is wrong.
 fn later(node: &Node, committee: &Committee, proposal: &Proposal) -> Proposal {
     let Vote::Notarize(vote) = proposal.vote.vote else { return proposal.clone() };
-    let mut header = proposal.block.header.clone();
+    let (mut header, mut body) = (proposal.block.header.clone(), proposal.block.body.clone());
+    let mut results = std::mem::take(&mut body.results).into_inner();
+    if let Some(last) = results.last_mut().filter(|_| header.time.get().is_multiple_of(3)) {
+        // A result that nobody computed.
+        last.gas_used += 1;
+    }
+    body.results = List::truncated(results);
+    header.results_root = body.results_root();
     match header.time.get() % 6 {
         0 => header.height = header.height.next(),
         1 => header.time = TimeMs::new(0),
@@ -104,6 +122,6 @@ fn later(node: &Node, committee: &Committee, proposal: &Proposal) -> Proposal {
         _ => header.time = header.time.next(),
     }
     let vote = sign(node, committee, Vote::Notarize(Notarize { digest: header.id(), ..vote }));
-    let block = Block { header, body: proposal.block.body.clone() };
+    let block = Block { header, body };
     Proposal { vote, block, justification: proposal.justification.clone() }
 }

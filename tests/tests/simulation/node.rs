@@ -1,40 +1,44 @@
-//! A simulated validator: a real core with a real log, and models of its data plane and its ledger.
+//! A simulated validator: a real replica, a real ledger and real records, on disks that forget what was not synced.
 //!
-//! The data plane model knows batches only by lane and number. A batch is held or not; what is held is durable. The
-//! ledger model executes a block by hashing it into the state root, and commits durably. Both keep their disks across
-//! a crash and lose everything else.
+//! The threads that a node has around its replica are models here: two log writers, the executor, and the one that
+//! checks batches. Disks survive a crash, everything else is lost with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use althing_consensus::{Anchor, Config, Core, Input, Record};
-use althing_storage::{AppendLog, FaultPlan, FaultyLog, Unsynced};
-use althing_types::{
-    AssetId, Block, DataJudgement, Finalization, Hash, Header, Height, LaneSeq, LaneTip, Summary, ValidatorIndex, View,
-    Work, decode, encode, leaf_hash,
-};
+use althing_consensus::Record;
+use althing_genesis::Genesis;
+use althing_ledger::{FinalBlock, Ledger, LedgerError, SPACES};
+use althing_node::replica::{Config, Found, LogLimits, Outcome, Replica, StartError, archive};
+use althing_storage::{FaultyStore, RECORD_BYTES_MAX, StoreFaultPlan};
+use althing_types::{Hash, Header, SignedBatch, ValidatorIndex, View, decode};
 
 use super::keys::SimulatedKeys;
 use super::random::Random;
+use super::writer::{DiskLog, Writer};
 
-/// Records are small here.
-const RECORD_BYTES_MAX: usize = 8 << 20;
-
-/// A block that the ledger committed.
-#[derive(Clone, Debug)]
-pub(crate) struct Committed {
-    pub(crate) block: Block,
-    pub(crate) finalization: Finalization,
-    pub(crate) summary: Summary,
-}
-
-/// The disks of a validator: they survive crashes.
+/// The disks of a validator.
 #[derive(Debug)]
 pub(crate) struct Disk {
-    pub(crate) log: FaultyLog,
-    /// The highest batch of each lane that is held.
-    pub(crate) held: Vec<u64>,
-    /// The ledger, by height from 1.
-    pub(crate) ledger: Vec<Committed>,
+    pub(crate) votes: DiskLog,
+    pub(crate) batches: DiskLog,
+    pub(crate) store: FaultyStore,
+}
+
+/// What a validator has in memory.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) replica: Replica,
+    pub(crate) ledger: Ledger<FaultyStore>,
+    pub(crate) votes: Writer<althing_consensus::Lsn>,
+    pub(crate) batches: Writer<althing_mempool::Lsn>,
+    /// Final blocks that wait for execution. The first may be under way.
+    pub(crate) blocks: VecDeque<FinalBlock>,
+    pub(crate) executing: bool,
+    /// When the last batch of each sender is checked.
+    pub(crate) checked_at: BTreeMap<ValidatorIndex, u64>,
+    /// When the next wake-up is scheduled.
+    pub(crate) wake: Option<u64>,
 }
 
 /// A simulated validator.
@@ -44,191 +48,91 @@ pub(crate) struct Node {
     pub(crate) keys: SimulatedKeys,
     pub(crate) disk: Disk,
     /// None while it is down.
-    pub(crate) core: Option<Core>,
+    pub(crate) running: Option<Running>,
     /// Counts its lives; what was scheduled in an earlier one is void.
     pub(crate) life: u64,
-    /// Whether a sync is under way.
-    pub(crate) syncing: bool,
-    /// Records appended and not yet covered by a sync.
-    pub(crate) unsynced: bool,
-    /// The core's place of the last record appended.
-    pub(crate) appended: Option<althing_consensus::Lsn>,
-    /// When the node's next wake-up is scheduled.
-    pub(crate) wake: Option<u64>,
     /// How far its clock is off.
     pub(crate) skew_ms: i64,
-    /// Blocks whose batches are not all held.
-    pub(crate) checks: BTreeMap<Hash, Block>,
-    /// Final blocks that wait for execution.
-    pub(crate) queue: Vec<(Block, Finalization)>,
-    pub(crate) executing: bool,
-    /// The highest batch of its own lane.
-    pub(crate) produced: u64,
+    /// Actions after which the power goes.
+    pub(crate) power: Option<u64>,
     /// Headers that were proposed, with their views; only liars remember them.
     pub(crate) seen: BTreeMap<Hash, (Header, View)>,
 }
 
-/// What a batch's digest is in the model.
-pub(crate) fn batch_digest(lane: u32, seq: u64) -> Hash {
-    leaf_hash(&encode(&(lane, seq)))
-}
-
-/// The state root after nothing.
-pub(crate) fn first_state_root() -> Hash {
-    *AssetId::of_genesis(&"SIM".parse().expect("a symbol")).as_hash()
-}
-
 impl Node {
-    pub(crate) fn new(index: ValidatorIndex, keys: SimulatedKeys, validators: u16, skew_ms: i64) -> Self {
-        let plan = FaultPlan { unsynced: Unsynced::KeepPrefix, ..FaultPlan::default() };
-        let disk = Disk { log: FaultyLog::new(plan), held: vec![0; usize::from(validators)], ledger: Vec::new() };
-        Self {
-            index,
-            keys,
-            disk,
-            core: None,
-            life: 0,
-            syncing: false,
-            unsynced: false,
-            appended: None,
-            wake: None,
-            skew_ms,
-            checks: BTreeMap::new(),
-            queue: Vec::new(),
-            executing: false,
-            produced: 0,
-            seen: BTreeMap::new(),
-        }
+    pub(crate) fn new(index: ValidatorIndex, keys: SimulatedKeys, skew_ms: i64) -> Self {
+        let store = FaultyStore::new(SPACES, StoreFaultPlan::default());
+        let disk = Disk { votes: DiskLog::new(), batches: DiskLog::new(), store };
+        Self { index, keys, disk, running: None, life: 0, skew_ms, power: None, seen: BTreeMap::new() }
     }
 
-    /// Pulls the plug.
+    /// Pulls the plug. The commit that is under way may happen or not.
     pub(crate) fn crash(&mut self, random: &mut Random) {
-        self.disk.log.crash(random.next());
-        self.core = None;
         self.life += 1;
-        self.syncing = false;
-        self.unsynced = false;
-        self.appended = None;
-        self.wake = None;
-        self.checks.clear();
-        self.queue.clear();
-        self.executing = false;
-    }
-
-    /// Opens the log and the ledger again. Returns what the core must be told first.
-    pub(crate) fn start(&mut self, config: Config, genesis: &Header) -> Vec<Input> {
-        let records = self.disk.log.reopen();
-        let records = records.iter().map(|bytes| decode(bytes, RECORD_BYTES_MAX).expect("a record of ours"));
-        let records: Vec<Record> = records.collect();
-        let (anchor, view) = self.anchor(genesis);
-        let carried = anchor.header.executed_height;
-        let core = Core::recover(config, genesis.id(), anchor, view, records).expect("the log is never behind");
-        self.core = Some(core);
-        let executed = self.disk.ledger.iter().map(|committed| committed.summary);
-        let mut inputs: Vec<Input> = executed.filter(|summary| summary.height > carried).map(Input::Executed).collect();
-        inputs.push(Input::Tick);
-        inputs
-    }
-
-    fn anchor(&self, genesis: &Header) -> (Anchor, View) {
-        match self.disk.ledger.last() {
-            None => (Anchor { header: genesis.clone(), cut: Vec::new() }, View::ZERO),
-            Some(last) => {
-                let blocks = self.disk.ledger.iter().map(|committed| &committed.block);
-                let cut = blocks.fold(Vec::new(), |cut: Vec<LaneTip>, block| block.cut_above(&cut).expect("final"));
-                (Anchor { header: last.block.header.clone(), cut }, last.finalization.vote.view)
-            }
+        self.power = None;
+        let Some(running) = self.running.take() else { return };
+        let Running { votes, batches, mut blocks, executing, mut ledger, .. } = running;
+        votes.crash(&mut self.disk.votes, random);
+        batches.crash(&mut self.disk.batches, random);
+        if let Some(block) = blocks.pop_front().filter(|_| executing && random.chance(300)) {
+            let fail_commit = Some(self.disk.store.commits() + 1);
+            self.disk.store.set_plan(StoreFaultPlan { fail_commit, fail_read: None });
+            assert!(archive::commit(&mut ledger, block).is_err(), "the plan says so");
         }
+        self.disk.store.crash(random.next());
+        self.disk.store.set_plan(StoreFaultPlan::default());
     }
 
-    /// The next height that the ledger executes.
-    pub(crate) fn next_height(&self) -> Height {
-        Height::new(self.disk.ledger.len() as u64 + 1)
-    }
-
-    /// Executes the first queued block and commits it.
-    pub(crate) fn execute(&mut self) -> Option<Summary> {
-        self.executing = false;
-        if self.queue.is_empty() {
-            return None;
-        }
-        let (block, finalization) = self.queue.remove(0);
-        assert_eq!(block.header.height, self.next_height(), "blocks are handed over in order");
-        let before = self.disk.ledger.last().map_or_else(first_state_root, |last| last.summary.state_root);
-        let summary = Summary {
-            height: block.header.height,
-            block: block.header.id(),
-            state_root: leaf_hash(&encode(&(before, block.header.id()))),
-            tx_root: Hash::ZERO,
-            receipts_root: Hash::ZERO,
-            tx_count: block.body.lanes.len() as u32,
-            gas_used: 0,
-            vm: 1,
+    /// Opens the disks again, as a process does when it starts.
+    pub(crate) fn start(&mut self, genesis: &Genesis, logs: LogLimits) -> Result<(), StartError> {
+        self.disk.store.reopen();
+        let votes = self.disk.votes.reopen();
+        let batches = self.disk.batches.reopen();
+        let ledger = Ledger::open(Arc::new(self.disk.store.clone()), genesis).expect("the ledger is whole");
+        let found = found(&ledger, &votes, &batches).expect("the ledger can be read");
+        let config = Config {
+            committee: genesis.committee(),
+            me: self.index,
+            params: *genesis.params(),
+            genesis: genesis.header(),
         };
-        self.disk.ledger.push(Committed { block, finalization, summary });
-        Some(summary)
-    }
-
-    /// Whether every batch that a block orders is held.
-    pub(crate) fn holds(&self, block: &Block) -> bool {
-        block.body.lanes.iter().all(|tip| self.disk.held.get(tip.lane as usize).is_some_and(|held| *held >= tip.seq))
-    }
-
-    /// The model's word on a block.
-    pub(crate) fn check(&self, block: &Block) -> DataJudgement {
-        if block.body.lanes.iter().any(|tip| batch_digest(tip.lane, tip.seq) != tip.tip) {
-            DataJudgement::Invalid
-        } else if self.holds(block) {
-            DataJudgement::Valid
-        } else {
-            DataJudgement::Wait
-        }
-    }
-
-    /// Blocks whose last batch has arrived.
-    pub(crate) fn completed_checks(&mut self) -> Vec<Hash> {
-        let complete: Vec<Hash> =
-            self.checks.iter().filter(|(_, block)| self.holds(block)).map(|(digest, _)| *digest).collect();
-        for digest in &complete {
-            self.checks.remove(digest);
-        }
-        complete
-    }
-
-    /// Lanes that a block of this node advances.
-    pub(crate) fn lanes_above(&self, cut: &[LaneTip]) -> Vec<LaneTip> {
-        let lanes = (0u32..).zip(&self.disk.held);
-        let ordered = |lane: u32| cut.iter().find(|tip| tip.lane == lane).map_or(0, |tip| tip.seq);
-        lanes
-            .filter(|(lane, held)| **held > ordered(*lane))
-            .map(|(lane, held)| LaneTip { lane, seq: *held, tip: batch_digest(lane, *held) })
-            .collect()
-    }
-
-    /// What the data plane tells the core. `acknowledged` is the highest batch per lane that a quorum holds.
-    pub(crate) fn work(&self, acknowledged: &[u64]) -> Work {
-        let held = (0u32..).zip(&self.disk.held);
-        let lead = held.clone().map(|(lane, seq)| LaneSeq { lane, seq: *seq });
-        let own = u32::from(self.index.get());
-        let timer = held.zip(acknowledged).map(|((lane, held), acknowledged)| LaneSeq {
-            lane,
-            seq: if lane == own { *held } else { *held.min(acknowledged) },
+        let replica = Replica::start_with(config, logs, found)?;
+        self.running = Some(Running {
+            replica,
+            ledger,
+            votes: Writer::default(),
+            batches: Writer::default(),
+            blocks: VecDeque::new(),
+            executing: false,
+            checked_at: BTreeMap::new(),
+            wake: None,
         });
-        Work { lead: lead.collect(), timer: timer.collect() }
+        Ok(())
     }
 
-    /// Carries out what concerns the log.
-    pub(crate) fn append(&mut self, lsn: althing_consensus::Lsn, record: &Record) {
-        self.disk.log.append(&encode(record)).expect("the model's disk is large");
-        self.appended = Some(lsn);
-        self.unsynced = true;
+    /// The height of the last block that the ledger of a running node committed.
+    pub(crate) fn height(&self) -> u64 {
+        self.running.as_ref().map_or(0, |running| running.ledger.head().header.height.get())
     }
 
-    /// Replaces the log.
-    pub(crate) fn compact(&mut self, lsn: althing_consensus::Lsn, records: &[Record]) {
-        let base: Vec<Vec<u8>> = records.iter().map(encode).collect();
-        self.disk.log.replace(&base).expect("the model's disk is large");
-        self.appended = Some(lsn);
-        self.unsynced = true;
+    /// Executes and commits the first block that waits.
+    pub(crate) fn commit(&mut self) -> Option<Result<(althing_ledger::Committed, Outcome), LedgerError>> {
+        let running = self.running.as_mut()?;
+        let block = running.blocks.pop_front()?;
+        Some(archive::commit(&mut running.ledger, block))
     }
+}
+
+fn found(ledger: &Ledger<FaultyStore>, votes: &[Vec<u8>], batches: &[Vec<u8>]) -> Result<Found, LedgerError> {
+    let head = ledger.head();
+    let vote = |bytes: &Vec<u8>| decode::<Record>(bytes, RECORD_BYTES_MAX).expect("a record of ours");
+    let batch = |bytes: &Vec<u8>| decode::<SignedBatch>(bytes, RECORD_BYTES_MAX).expect("a batch of ours");
+    Ok(Found {
+        header: head.header.clone(),
+        cut: head.cut.clone(),
+        view: head.view,
+        summaries: ledger.reader().summaries_above(head.header.executed_height)?,
+        votes: votes.iter().map(vote).collect(),
+        batches: batches.iter().map(batch).map(Arc::new).collect(),
+    })
 }

@@ -2,7 +2,7 @@
 
 use super::random::Random;
 
-/// The kind of network and of misfortune. Times are in milliseconds, chances per mille.
+/// The kind of network and of misfortune. Times are in milliseconds unless the name says otherwise, chances per mille.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     /// Everything else that is drawn in the run follows from it.
@@ -15,11 +15,14 @@ pub(crate) struct Options {
     pub(crate) lies: bool,
     /// How long faults last.
     pub(crate) faults_ms: u64,
+    /// Whether messages travel on streams: whole and in order for each peer and class while the connection lasts.
+    /// Otherwise each goes its own way, and loss and duplication count.
+    pub(crate) streams: bool,
     /// Chance that a message is lost.
     pub(crate) loss: u64,
     /// Chance that a message arrives twice.
     pub(crate) duplication: u64,
-    /// Delay of a message, from and to, in microseconds; messages overtake each other within it.
+    /// Delay of a message, from and to, in microseconds.
     pub(crate) delay_us: (u64, u64),
     /// Chance that a message is held up for up to two seconds.
     pub(crate) straggler: u64,
@@ -29,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) stall: u64,
     /// Time of executing a block, from and to, in microseconds.
     pub(crate) execute_us: (u64, u64),
+    /// Time of checking a batch, from and to, in microseconds.
+    pub(crate) check_us: (u64, u64),
     /// Mean time between two crashes; none if zero.
     pub(crate) crash_every_ms: u64,
     /// Chance that a crash takes everybody.
@@ -37,20 +42,26 @@ pub(crate) struct Options {
     pub(crate) partition_every_ms: u64,
     /// Whether connections notice a partition, or messages vanish silently.
     pub(crate) partition_noticed: bool,
-    /// Mean time between two batches while there is work.
-    pub(crate) batch_every_ms: u64,
+    /// How long a partition lasts at most.
+    pub(crate) partition_ms_max: u64,
+    /// Mean time between two transactions while there is work; none if zero.
+    pub(crate) submit_every_ms: u64,
+    /// Transactions that clients send at once at most.
+    pub(crate) burst_max: u64,
+    /// Whether clients ask one validator for what can be executed, and nothing else.
+    pub(crate) careful_clients: bool,
     /// How far clocks are off at most.
     pub(crate) skew_ms: u64,
     /// Execution summaries that may be outstanding.
     pub(crate) k: u16,
-    /// Bytes of log before compaction.
-    pub(crate) log_bytes_max: u64,
-    /// Blocks in a run of catch-up at most.
-    pub(crate) run_blocks: usize,
-    /// Whether votes carry real Ed25519 signatures.
+    /// The least time between two proposals.
+    pub(crate) interval_ms: u32,
+    /// Bytes of the vote log before compaction.
+    pub(crate) vote_log_bytes_max: u64,
+    /// Bytes of the batch log that nobody needs before compaction.
+    pub(crate) batch_garbage_bytes_max: u64,
+    /// Whether votes and batches carry real Ed25519 signatures.
     pub(crate) real_signatures: bool,
-    /// Whether messages travel as bytes.
-    pub(crate) encoded: bool,
 }
 
 impl Options {
@@ -64,8 +75,9 @@ impl Options {
             seed,
             validators,
             twins: if random.chance(350) { random.between(0, u64::from(faulty)) as u16 } else { 0 },
-            lies: random.chance(500),
-            faults_ms: random.between(2_000, 12_000),
+            lies: random.chance(600),
+            faults_ms: random.between(1_000, 8_000),
+            streams: random.chance(500),
             loss: *random.pick(&[0, 0, 10, 50, 150, 300]),
             duplication: *random.pick(&[0, 0, 50, 200]),
             delay_us: (random.between(50, 2_000), random.between(2_000, if slow { 400_000 } else { 40_000 })),
@@ -73,17 +85,21 @@ impl Options {
             sync_us: (random.between(20, 500), random.between(500, if slow { 60_000 } else { 8_000 })),
             stall: *random.pick(&[0, 0, 3, 20]),
             execute_us: (random.between(50, 500), random.between(500, if slow { 300_000 } else { 10_000 })),
-            crash_every_ms: *random.pick(&[0, 0, 500, 1_500, 4_000]),
+            check_us: (random.between(20, 100), random.between(100, if slow { 100_000 } else { 2_000 })),
+            crash_every_ms: *random.pick(&[0, 0, 300, 1_000, 3_000]),
             crash_all: *random.pick(&[0, 100, 300]),
-            partition_every_ms: *random.pick(&[0, 0, 800, 3_000]),
+            partition_every_ms: *random.pick(&[0, 0, 300, 800, 3_000]),
             partition_noticed: random.chance(500),
-            batch_every_ms: *random.pick(&[10, 50, 200, 1_000]),
+            partition_ms_max: *random.pick(&[100, 1_000, 3_000]),
+            submit_every_ms: *random.pick(&[20, 60, 200, 1_000]),
+            burst_max: *random.pick(&[1, 1, 3, 20]),
+            careful_clients: false,
             skew_ms: *random.pick(&[0, 100, 900]),
             k: *random.pick(&[8, 8, 32]),
-            log_bytes_max: *random.pick(&[4_000, 30_000, 8 << 20]),
-            run_blocks: *random.pick(&[1, 3, 64]),
-            real_signatures: false,
-            encoded: random.chance(250),
+            interval_ms: *random.pick(&[5, 20, 60]),
+            vote_log_bytes_max: *random.pick(&[4_000, 30_000, 8 << 20]),
+            batch_garbage_bytes_max: *random.pick(&[1_000, 20_000, 64 << 20]),
+            real_signatures: seed % 10 == 9,
         }
     }
 
@@ -95,6 +111,7 @@ impl Options {
             twins: 0,
             lies: false,
             faults_ms: 1_000,
+            streams: true,
             loss: 0,
             duplication: 0,
             delay_us: (200, 400),
@@ -102,17 +119,21 @@ impl Options {
             sync_us: (100, 200),
             stall: 0,
             execute_us: (100, 200),
+            check_us: (50, 100),
             crash_every_ms: 0,
             crash_all: 0,
             partition_every_ms: 0,
             partition_noticed: true,
-            batch_every_ms: 50,
+            partition_ms_max: 1_000,
+            submit_every_ms: 50,
+            burst_max: 1,
+            careful_clients: true,
             skew_ms: 0,
             k: 32,
-            log_bytes_max: 8 << 20,
-            run_blocks: 64,
+            interval_ms: 5,
+            vote_log_bytes_max: 8 << 20,
+            batch_garbage_bytes_max: 64 << 20,
             real_signatures: false,
-            encoded: true,
         }
     }
 }

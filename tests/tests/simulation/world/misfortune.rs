@@ -1,7 +1,6 @@
-//! What befalls the simulated world: crashes, restarts, cuts of the network, and how connections notice them.
+//! What befalls the simulated world: crashes, restarts, cuts of the network, and their end.
 
-use althing_consensus::{Config, Input};
-use althing_types::ValidatorIndex;
+use althing_node::replica::Event as ReplicaEvent;
 
 use super::super::options::Options;
 use super::{Event, Phase, World};
@@ -10,61 +9,63 @@ impl World {
     /// Twins stay down once faults are over.
     pub(super) fn may_restart(&self, place: usize) -> bool {
         let wanted = self.phase == Phase::Faults || self.checker.is_honest(self.nodes[place].index);
-        wanted && self.nodes[place].core.is_none()
+        wanted && self.nodes[place].running.is_none()
     }
 
     pub(super) fn start(&mut self, place: usize) {
-        let config = Config { me: self.nodes[place].index, ..self.config.clone() };
-        let inputs = self.nodes[place].start(config, &self.genesis);
-        self.checker.synced(place, &self.nodes[place]);
-        self.reported.retain(|(to, _), _| *to != place);
-        for input in inputs {
-            self.step(place, input);
+        let logs = self.log_limits();
+        let started = self.nodes[place].start(&self.genesis, logs);
+        let node = &self.nodes[place];
+        if let Err(error) = started {
+            // A twin's log may hold what its other instance signed.
+            if self.checker.is_honest(node.index) {
+                self.checker.fail(format!("place {place} does not start: {error}"));
+            }
+            return;
         }
-        self.tell_work(place);
+        let running = node.running.as_ref().expect("it has just started");
+        self.checker.synced(place, &node.disk, true);
+        self.checker.reopened(place, &running.ledger.reader());
+        if running.replica.mempool().is_silent && self.checker.is_honest(node.index) {
+            self.checker.fail(format!("place {place} restarts with a silent lane"));
+        }
+        self.told.retain(|(of, _), _| *of != place);
+        self.step(place, ReplicaEvent::Tick);
         for other in 0..self.nodes.len() {
             self.notice(place, other);
         }
-    }
-
-    /// Both ends of a connection notice its state after a while.
-    pub(super) fn notice(&mut self, a: usize, b: usize) {
-        if self.nodes[a].index != self.nodes[b].index {
-            for (place, other) in [(a, b), (b, a)] {
-                let life = self.nodes[place].life;
-                let after = self.random.between(100, 20_000);
-                self.schedule(after, Event::Notice { place, life, index: self.nodes[other].index });
-            }
-        }
-    }
-
-    /// A validator notices whether another can be reached; one with two instances can while one of them can.
-    pub(super) fn noticed(&mut self, place: usize, index: ValidatorIndex) {
-        let cut = |other| self.blocked.contains(&(place, other)) || self.blocked.contains(&(other, place));
-        let mut others = (0..self.nodes.len()).filter(|other| self.nodes[*other].index == index);
-        let noticed = self.options.partition_noticed;
-        let connected = others.any(|other| self.nodes[other].core.is_some() && !(noticed && cut(other)));
-        self.step(place, Input::Peer { index, connected });
     }
 
     /// Pulls the plug of a validator.
     pub(crate) fn crash(&mut self, place: usize) {
         self.nodes[place].crash(&mut self.random);
-        self.checker.synced(place, &self.nodes[place]);
         self.outcome.crashes += 1;
         for other in 0..self.nodes.len() {
+            self.disconnect(place, other);
             self.notice(place, other);
         }
     }
 
+    /// Pulls the plug of a validator, which comes back by itself.
+    pub(super) fn crash_and_return(&mut self, place: usize) {
+        self.crash(place);
+        let longest = *self.random.pick(&[5_000, 3_000_000]);
+        let after = self.random.between(1_000, longest);
+        self.schedule(after, Event::Restart { place });
+    }
+
+    /// The power goes now, or between two of the next actions.
     pub(super) fn crash_some(&mut self) {
         let everybody = self.random.chance(self.options.crash_all);
         let one = self.random.below(self.nodes.len() as u64) as usize;
         for place in 0..self.nodes.len() {
-            if (everybody || place == one) && self.nodes[place].core.is_some() {
-                self.crash(place);
-                let after = self.random.between(1_000, 3_000_000);
-                self.schedule(after, Event::Restart { place });
+            if (!everybody && place != one) || self.nodes[place].running.is_none() {
+                continue;
+            }
+            if self.random.chance(500) {
+                self.nodes[place].power = Some(self.random.below(24));
+            } else {
+                self.crash_and_return(place);
             }
         }
         self.schedule_fault(self.options.crash_every_ms, Event::Crash);
@@ -78,27 +79,34 @@ impl World {
             for b in 0..places {
                 if side[a] != side[b] && (side[a] || !one_way) {
                     self.blocked.insert((a, b));
+                    if self.options.partition_noticed {
+                        self.disconnect(a, b);
+                    }
                 }
             }
         }
-        self.sides = (0..places).map(|_| self.random.chance(500)).collect();
+        self.listen_anew();
         self.notice_all();
-        let after = self.random.between(50_000, 3_000_000);
+        let after = self.random.between(50_000, self.options.partition_ms_max * 1_000);
         self.schedule(after, Event::Mend);
         self.schedule_fault(self.options.partition_every_ms, Event::Cut);
+    }
+
+    /// Everybody chooses one of two twins to listen to. Whoever chooses the other one connects anew.
+    fn listen_anew(&mut self) {
+        for place in 0..self.sides.len() {
+            let side = self.random.chance(500);
+            if std::mem::replace(&mut self.sides[place], side) != side {
+                let twins: Vec<usize> =
+                    (0..self.nodes.len()).filter(|at| !self.checker.is_honest(self.nodes[*at].index)).collect();
+                twins.into_iter().for_each(|twin| self.disconnect(place, twin));
+            }
+        }
     }
 
     pub(super) fn mend(&mut self) {
         self.blocked.clear();
         self.notice_all();
-    }
-
-    pub(super) fn notice_all(&mut self) {
-        for a in 0..self.nodes.len() {
-            for b in 0..a {
-                self.notice(a, b);
-            }
-        }
     }
 
     /// Everything works from now on: no loss, short delays, everybody up; twins fall silent.
@@ -112,17 +120,74 @@ impl World {
             delay_us: (500, 20_000),
             sync_us: calm.sync_us,
             execute_us: calm.execute_us,
+            check_us: calm.check_us,
             ..self.options.clone()
         };
         self.blocked.clear();
         for place in 0..self.nodes.len() {
+            self.nodes[place].power = None;
             let honest = self.checker.is_honest(self.nodes[place].index);
-            match self.nodes[place].core.is_some() {
+            match self.nodes[place].running.is_some() {
                 false if honest => self.start(place),
                 true if !honest => self.crash(place),
                 _ => {}
             }
         }
         self.notice_all();
+    }
+
+    // ---- for scenarios ----
+
+    /// Cuts everything between one validator and all others.
+    pub(crate) fn isolate(&mut self, place: usize) {
+        for other in 0..self.nodes.len() {
+            self.blocked.insert((place, other));
+            self.blocked.insert((other, place));
+            self.disconnect(place, other);
+            self.notice(place, other);
+        }
+    }
+
+    /// Divides four validators, of which two have twins, so that each half is a quorum of its own.
+    pub(crate) fn tear(&mut self) {
+        let side = |place: usize| place == 1 || place >= 4;
+        for a in 0..self.nodes.len() {
+            self.sides[a] = side(a);
+            for b in (0..self.nodes.len()).filter(|b| side(*b) != side(a)) {
+                self.blocked.insert((a, b));
+            }
+            for b in 0..self.nodes.len() {
+                self.disconnect(a, b);
+            }
+        }
+        self.notice_all();
+    }
+
+    /// Removes every cut.
+    pub(crate) fn heal(&mut self) {
+        self.mend();
+    }
+
+    /// Starts a validator that is down.
+    pub(crate) fn restart(&mut self, place: usize) {
+        self.start(place);
+    }
+
+    /// The highest height that is final somewhere.
+    pub(crate) fn height(&self) -> u64 {
+        self.checker.height()
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass_ms(&mut self, ms: u64) {
+        self.run_until(self.time + ms * 1000, |_| false);
+    }
+
+    /// Lets time pass until everybody who is up committed a height; the time that it took in microseconds, or none.
+    pub(crate) fn until_all_reach(&mut self, height: u64, within_ms: u64) -> Option<u64> {
+        let began = self.time;
+        let done =
+            |world: &Self| world.honest().filter(|node| node.running.is_some()).all(|node| node.height() >= height);
+        self.run_until(self.time + within_ms * 1000, done).then(|| self.time - began)
     }
 }
