@@ -89,7 +89,7 @@ pub struct Run {
 impl Run {
     /// The id of the last block, if every body belongs to its header, every block and header is the child of the one
     /// before, and the certificate is for the last of them (S1).
-    pub(crate) fn linked_end(&self) -> Option<Hash> {
+    pub fn linked_end(&self) -> Option<Hash> {
         let mut below: Option<Hash> = None;
         for block in &self.blocks {
             let linked = below.is_none_or(|below| below == block.header.parent);

@@ -7,7 +7,7 @@ use althing_types::{Address, AuthPolicy, Hash, SecretKey, Tag, TimeMs};
 
 use crate::binding::BindingProof;
 use crate::builder::GenesisBuilder;
-use crate::document::{AccountEntry, AssetEntry, Balances, ValidatorEntry};
+use crate::document::{AccountEntry, AssetEntry, Balances, ObserverEntry, ValidatorEntry};
 use crate::error::GenesisError;
 use crate::genesis::Genesis;
 use crate::p2p::{Host, P2pAddress};
@@ -21,6 +21,8 @@ pub enum DevRole {
     Node,
     /// It owns an account.
     Account,
+    /// It is the network identity of a node that does not vote.
+    Observer,
 }
 
 impl DevRole {
@@ -30,6 +32,7 @@ impl DevRole {
             Self::Validator => "validator",
             Self::Node => "node",
             Self::Account => "account",
+            Self::Observer => "observer",
         }
     }
 }
@@ -48,6 +51,8 @@ pub struct DevNetwork {
     pub seed: String,
     /// Validators.
     pub validators: u16,
+    /// Nodes that follow without voting. They have no address: they come to the validators.
+    pub observers: u16,
     /// Funded accounts.
     pub accounts: u16,
     /// The first validator's port; the others follow.
@@ -68,12 +73,21 @@ impl DevNetwork {
         format!("validator-{index}")
     }
 
+    /// The name of the observer with this index.
+    pub fn observer_name(index: u32) -> String {
+        format!("observer-{index}")
+    }
+
     /// The document of this network, ready to be changed before it is built.
     pub fn builder(&self) -> GenesisBuilder {
         let asset = AssetEntry { symbol: Self::ASSET.to_owned(), name: "US dollar".to_owned(), decimals: 2 };
         let mut builder = GenesisBuilder::new(self.chain_id.clone(), true, self.time).asset(asset);
         for index in 0..self.validators {
             builder = builder.validator(self.validator(index));
+        }
+        for index in (0..self.observers).map(u32::from) {
+            let node_key = dev_key(&self.seed, DevRole::Observer, index).public_key().to_string();
+            builder = builder.observer(ObserverEntry { name: Self::observer_name(index), node_key });
         }
         for index in 0..self.accounts {
             let key = dev_key(&self.seed, DevRole::Account, u32::from(index)).public_key();
@@ -122,6 +136,7 @@ mod tests {
             chain_id: "dev".to_owned(),
             seed: "a".to_owned(),
             validators: 4,
+            observers: 1,
             accounts: 2,
             p2p_base_port: 26_700,
             time: TimeMs::new(1_000),
@@ -132,7 +147,7 @@ mod tests {
     fn roles_indices_and_seeds_have_different_keys() {
         let mut keys = Vec::new();
         for seed in ["", "a", "b"] {
-            for role in [DevRole::Validator, DevRole::Node, DevRole::Account] {
+            for role in [DevRole::Validator, DevRole::Node, DevRole::Account, DevRole::Observer] {
                 keys.extend((0..3).map(|index| dev_key(seed, role, index).public_key()));
             }
         }
@@ -148,6 +163,9 @@ mod tests {
         assert_eq!(genesis.hash(), network().build().expect("valid").hash());
         assert_eq!(genesis.validator_set().quorums().f(), 1);
         assert_eq!(genesis.prefix().as_str(), "talt");
+        let observer = dev_key("a", DevRole::Observer, 0).public_key();
+        let observers: Vec<_> = genesis.observers().iter().map(|it| (it.name.clone(), it.node_key)).collect();
+        assert_eq!(observers, [(DevNetwork::observer_name(0), observer)]);
         assert!(genesis.accounts().iter().any(|account| account.address == network().account_address(1)));
         let later = DevNetwork { time: TimeMs::new(1_001), ..network() };
         assert_ne!(genesis.hash(), later.build().expect("valid").hash());

@@ -13,6 +13,7 @@
 mod action;
 pub mod archive;
 mod event;
+pub mod following;
 mod route;
 
 #[cfg(test)]

@@ -3,22 +3,32 @@
 //! It decides nothing. It carries out what the replica asks for and reports what happened. The threads and what they
 //! own: `replica` steps the replica; `votes` and `batches` own a log each; `ledger` owns the ledger; `verify` checks
 //! transactions, `batches-in` batches of other validators; `answering` reads the ledger for peers; an async runtime
-//! carries the network and serves the public window. A disk that fails ends the process; so does a panic on a
+//! carries the network and serves the public window. An observer has neither replica nor logs: a task of the runtime
+//! follows the chain and feeds the ledger's thread. A disk that fails ends the process; so does a panic on a
 //! thread that owns something.
 
 mod answering;
+mod asking;
 mod checker;
 mod clock;
+mod company;
 mod data_folder;
+mod desk;
+mod entrance;
 mod executor;
+mod follow;
+mod forwarding;
+mod heads;
 mod inbox;
 mod intake;
 mod leash;
 mod log_writer;
 mod mailbox;
 mod notes;
+mod observer;
 mod outbox;
 mod p2p;
+mod refusal;
 mod start;
 mod stop;
 mod telemetry;
@@ -29,6 +39,6 @@ mod wire;
 
 pub use data_folder::DataError;
 pub use p2p::P2pError;
-pub use start::{Node, NodeOptions, StartError};
+pub use start::{Identity, Node, NodeOptions, StartError};
 pub use stop::{Reason, Stop};
 pub use telemetry::TelemetryError;

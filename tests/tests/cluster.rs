@@ -4,6 +4,7 @@
 mod committee;
 mod lies;
 mod network;
+mod observer;
 mod process;
 mod rpc;
 mod survival;

@@ -25,6 +25,7 @@ pub(crate) fn network(accounts: u16) -> DevNetwork {
         chain_id: "ledger".to_owned(),
         seed: SEED.to_owned(),
         validators: 4,
+        observers: 0,
         accounts,
         p2p_base_port: 26_700,
         time: TimeMs::new(START_MS),

@@ -42,20 +42,35 @@ pub fn blocks_above<S: OrderedStore>(
     hints: Envelope,
     above: Height,
 ) -> Result<Option<Message>, LedgerError> {
-    let Some(run) = reader.run(above, RUN_BLOCKS_MAX)? else { return Ok(None) };
-    let run =
-        Run { blocks: List::truncated(run.blocks), link: List::truncated(run.link), finalization: run.finalization };
-    let envelope = Envelope { message: ConsensusMessage::Run(Box::new(run)), ..hints };
-    Ok(Some(Message::Consensus(Box::new(envelope))))
+    let run = run_above(reader, above)?;
+    let envelope = |run| Envelope { message: ConsensusMessage::Run(Box::new(run)), ..hints };
+    Ok(run.map(|run| Message::Consensus(Box::new(envelope(run)))))
 }
 
-/// Committed batches of a lane from the highest down, as many as fit an answer; none if the highest is not the one that
-/// was asked for. The asker verifies each by the one above it (rule L5).
+/// Final blocks above a height with what shows that they are final; none if there are none yet.
+pub fn run_above<S: OrderedStore>(reader: &Reader<S>, above: Height) -> Result<Option<Run>, LedgerError> {
+    let Some(run) = reader.run(above, RUN_BLOCKS_MAX)? else { return Ok(None) };
+    let (blocks, link) = (List::truncated(run.blocks), List::truncated(run.link));
+    Ok(Some(Run { blocks, link, finalization: run.finalization }))
+}
+
+/// Committed batches of a lane as a message to a peer; none if there are none to send.
 pub fn batches_down<S: OrderedStore>(
     reader: &Reader<S>,
     epoch: Epoch,
     range: &Range,
 ) -> Result<Option<Message>, LedgerError> {
+    let batches = lane_down(reader, epoch, range)?;
+    Ok((!batches.is_empty()).then_some(Message::Data(DataMessage::Batches(batches))))
+}
+
+/// Committed batches of a lane from the highest down, as many as fit an answer; none if the highest is not the one that
+/// was asked for. The asker verifies each by the one above it (rule L5).
+pub fn lane_down<S: OrderedStore>(
+    reader: &Reader<S>,
+    epoch: Epoch,
+    range: &Range,
+) -> Result<List<SharedBatch, BATCHES_MAX>, LedgerError> {
     let (mut next, mut bytes, mut batches) = (Some((range.last, range.tip)), 0usize, Vec::new());
     while let Some((seq, digest)) = next.filter(|(seq, _)| *seq >= range.first && batches.len() < BATCHES_MAX) {
         let found = reader.batch(epoch, range.lane, seq)?;
@@ -67,8 +82,7 @@ pub fn batches_down<S: OrderedStore>(
         next = seq.checked_sub(1).map(|seq| (seq, batch.batch.previous));
         batches.push(SharedBatch(batch.into()));
     }
-    let message = DataMessage::Batches(List::truncated(batches));
-    Ok(matches!(&message, DataMessage::Batches(batches) if !batches.is_empty()).then_some(Message::Data(message)))
+    Ok(List::truncated(batches))
 }
 
 /// What each transaction with a sequence number makes its sender's lane expect next, if it is executed.

@@ -55,6 +55,7 @@ impl Bench {
             chain_id: "bench".to_owned(),
             seed: "bench".to_owned(),
             validators: 1,
+            observers: 0,
             accounts: 2,
             p2p_base_port: 26_700,
             time: TimeMs::new(WALL_MS),

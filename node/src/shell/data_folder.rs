@@ -1,14 +1,14 @@
-//! The folder that a node keeps its data in: locked against a second process, and bound to one chain and one validator.
+//! The folder that a node keeps its data in: locked against a second process, and bound to one chain and one node.
 //!
 //! ```text
 //! data/LOCK       held by the process that uses the folder
-//! data/version    the layout's version, the chain and the validator, readable by people
+//! data/version    the layout's version, the chain and the node, readable by people
 //! data/db/        the ledger's store
-//! data/votes/     the log of consensus: what this validator said
-//! data/batches/   the log of batches that are not committed yet
+//! data/votes/     the log of consensus: what this validator said; an observer has none
+//! data/batches/   the log of batches that are not committed yet; an observer has none
 //! ```
 //!
-//! The file `version` is compared before anything else is opened, so that a folder of another chain, validator or layout
+//! The file `version` is compared before anything else is opened, so that a folder of another chain, node or layout
 //! is refused before a byte of it is read or written. It is written once the store and both logs exist, before anything
 //! is signed. So where it is there and one of them is not, something was lost, and the folder is refused: whoever went
 //! on would not know what it has said (rule D10).
@@ -24,6 +24,10 @@ use crate::files::{self, Access, Existing, FileError};
 
 /// The version of the layout.
 const LAYOUT_VERSION: u32 = 1;
+/// What stands before a validator's key.
+const VALIDATOR: &str = "validator";
+/// What stands before an observer's node key.
+const OBSERVER: &str = "observer";
 /// Bytes of the version file at most.
 const VERSION_BYTES_MAX: usize = 4_096;
 
@@ -46,15 +50,17 @@ pub enum DataError {
         /// The genesis hash of the document.
         expected: Hash,
     },
-    /// It holds the data of another validator.
-    #[error("{} belongs to the validator {found}, the key given is {expected}", folder.display())]
-    OtherValidator {
+    /// It holds the data of another node.
+    #[error("{} belongs to the {role} {found}, and this is the {expected}", folder.display())]
+    OtherNode {
         /// The folder.
         folder: PathBuf,
-        /// The validator key that it is bound to.
+        /// Whether it is bound to a validator or to an observer.
+        role: &'static str,
+        /// The key that it is bound to.
         found: String,
-        /// The key that was given.
-        expected: PublicKey,
+        /// The node that asked for it.
+        expected: Owner,
     },
     /// It was laid out by another version of the program.
     #[error("{} has layout version {found}, this program knows version {known}", folder.display())]
@@ -95,18 +101,50 @@ pub enum DataError {
     },
 }
 
+/// Whose data a folder holds. The two kinds never share one: an observer has no log of what it said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The validator with this key.
+    Validator(PublicKey),
+    /// The observer with this node key.
+    Observer(PublicKey),
+}
+
+impl Owner {
+    /// What stands before the key in the version file.
+    const fn role(&self) -> &'static str {
+        match self {
+            Self::Validator(_) => VALIDATOR,
+            Self::Observer(_) => OBSERVER,
+        }
+    }
+
+    const fn key(&self) -> &PublicKey {
+        match self {
+            Self::Validator(key) | Self::Observer(key) => key,
+        }
+    }
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.role(), self.key())
+    }
+}
+
 /// A data folder that this process holds. The lock goes with the process, however it ends.
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     path: PathBuf,
+    owner: Owner,
     /// Whether it was bound before this process took it.
     was_bound: bool,
     _lock: File,
 }
 
 impl DataFolder {
-    /// Takes the folder for a chain and a validator; makes it if it is not there.
-    pub(crate) fn open(path: &Path, chain: &Hash, validator: &PublicKey) -> Result<Self, DataError> {
+    /// Takes the folder for a chain and a node; makes it if it is not there.
+    pub(crate) fn open(path: &Path, chain: &Hash, owner: Owner) -> Result<Self, DataError> {
         fs::create_dir_all(path).map_err(io_error("make the folder", path))?;
         refuse_foreign(path)?;
         let lock_path = path.join("LOCK");
@@ -117,29 +155,30 @@ impl DataFolder {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(DataError::InUse { folder: path.to_owned() }),
             Err(error) => return Err(io_error("lock", &lock_path)(error.into())),
         }
-        let mut folder = Self { path: path.to_owned(), was_bound: false, _lock: lock };
-        folder.was_bound = folder.compare(chain, validator)?;
+        let mut folder = Self { path: path.to_owned(), owner, was_bound: false, _lock: lock };
+        folder.was_bound = folder.compare(chain)?;
         Ok(folder)
     }
 
-    /// Refuses a folder that was in use and lacks its store or one of its logs.
+    /// Refuses a folder that was in use and lacks its store, or one of a validator's logs.
     pub(crate) fn refuse_lost_parts(&self) -> Result<(), DataError> {
         let lost = |part: PathBuf| Err(DataError::Lost { folder: self.path.clone(), part });
         if self.was_bound && !self.db().join("CURRENT").exists() {
             return lost(self.db());
         }
-        match [self.votes(), self.batches()].into_iter().find(|log| self.was_bound && !has_segment(log)) {
+        let has_logs = self.was_bound && matches!(self.owner, Owner::Validator(_));
+        match [self.votes(), self.batches()].into_iter().find(|log| has_logs && !has_segment(log)) {
             Some(log) => lost(log),
             None => Ok(()),
         }
     }
 
-    /// Binds a new folder to its chain and validator. From here on it counts as used.
-    pub(crate) fn bind(&self, chain: &Hash, validator: &PublicKey) -> Result<(), DataError> {
+    /// Binds a new folder to its chain and node. From here on it counts as used.
+    pub(crate) fn bind(&self, chain: &Hash) -> Result<(), DataError> {
         if self.was_bound {
             return Ok(());
         }
-        let text = format!("version: {LAYOUT_VERSION}\nchain: {chain}\nvalidator: {validator}\n");
+        let text = format!("version: {LAYOUT_VERSION}\nchain: {chain}\n{}: {}\n", self.owner.role(), self.owner.key());
         Ok(files::write(&self.path.join("version"), text.as_bytes(), Access::Public, Existing::Keep)?)
     }
 
@@ -159,7 +198,7 @@ impl DataFolder {
     }
 
     /// Compares the folder's binding with what is given; says whether there is one.
-    fn compare(&self, chain: &Hash, validator: &PublicKey) -> Result<bool, DataError> {
+    fn compare(&self, chain: &Hash) -> Result<bool, DataError> {
         let bytes = match files::read(&self.path.join("version"), VERSION_BYTES_MAX) {
             Ok(bytes) => bytes,
             Err(FileError::Missing { .. }) => return Ok(false),
@@ -177,12 +216,11 @@ impl DataFolder {
         if value("chain") != chain.to_string() {
             return Err(DataError::OtherChain { folder: folder(), found: value("chain"), expected: *chain });
         }
-        if value("validator") != validator.to_string() {
-            return Err(DataError::OtherValidator {
-                folder: folder(),
-                found: value("validator"),
-                expected: *validator,
-            });
+        let named =
+            |role: &&str| text.lines().any(|line| line.strip_prefix(*role).is_some_and(|rest| rest.starts_with(": ")));
+        let role = [VALIDATOR, OBSERVER].into_iter().find(named).unwrap_or(VALIDATOR);
+        if (role, value(role)) != (self.owner.role(), self.owner.key().to_string()) {
+            return Err(DataError::OtherNode { folder: folder(), role, found: value(role), expected: self.owner });
         }
         Ok(true)
     }
@@ -213,32 +251,52 @@ mod tests {
     use super::*;
     use althing_types::SecretKey;
 
-    fn key(seed: u8) -> PublicKey {
-        SecretKey::from_seed(&[seed; 32]).public_key()
+    fn validator(seed: u8) -> Owner {
+        Owner::Validator(SecretKey::from_seed(&[seed; 32]).public_key())
     }
 
     /// Opens a folder and binds it, as a start does.
-    fn bound(path: &Path, chain: &Hash, validator: &PublicKey) -> Result<DataFolder, DataError> {
-        let folder = DataFolder::open(path, chain, validator)?;
-        folder.bind(chain, validator)?;
+    fn bound(path: &Path, chain: &Hash, owner: Owner) -> Result<DataFolder, DataError> {
+        let folder = DataFolder::open(path, chain, owner)?;
+        folder.bind(chain)?;
         Ok(folder)
     }
 
     #[test]
-    fn a_folder_is_bound_to_its_chain_and_validator() {
+    fn a_folder_is_bound_to_its_chain_and_node() {
         let home = tempfile::tempdir().expect("a folder");
         let path = home.path().join("data");
         let (chain, other) = (Hash::new([1; 32]), Hash::new([2; 32]));
-        drop(bound(&path, &chain, &key(1)).expect("a new folder"));
-        drop(bound(&path, &chain, &key(1)).expect("the same again"));
-        assert!(matches!(bound(&path, &other, &key(1)), Err(DataError::OtherChain { .. })));
-        assert!(matches!(bound(&path, &chain, &key(2)), Err(DataError::OtherValidator { .. })));
+        drop(bound(&path, &chain, validator(1)).expect("a new folder"));
+        drop(bound(&path, &chain, validator(1)).expect("the same again"));
+        assert!(matches!(bound(&path, &other, validator(1)), Err(DataError::OtherChain { .. })));
+        assert!(matches!(bound(&path, &chain, validator(2)), Err(DataError::OtherNode { .. })));
+        let observer = Owner::Observer(*validator(1).key());
+        let error = bound(&path, &chain, observer).expect_err("an observer has no such folder");
+        assert!(error.to_string().contains("belongs to the validator"), "{error}");
+    }
+
+    #[test]
+    fn an_observer_needs_no_logs_and_its_folder_is_no_validators() {
+        let home = tempfile::tempdir().expect("a folder");
+        let observer = Owner::Observer(*validator(1).key());
+        let folder = bound(home.path(), &Hash::ZERO, observer).expect("a new folder");
+        fs::create_dir_all(folder.db()).expect("it can be made");
+        fs::write(folder.db().join("CURRENT"), "x").expect("it can be written");
+        drop(folder);
+        let folder = bound(home.path(), &Hash::ZERO, observer).expect("the same again");
+        folder.refuse_lost_parts().expect("an observer has no logs to lose");
+        fs::remove_file(folder.db().join("CURRENT")).expect("it is there");
+        assert!(matches!(folder.refuse_lost_parts(), Err(DataError::Lost { .. })));
+        drop(folder);
+        let error = bound(home.path(), &Hash::ZERO, validator(1)).expect_err("a validator has another folder");
+        assert!(error.to_string().contains("belongs to the observer"), "{error}");
     }
 
     #[test]
     fn a_folder_that_was_in_use_and_lost_a_part_is_refused() {
         let home = tempfile::tempdir().expect("a folder");
-        let folder = bound(home.path(), &Hash::ZERO, &key(1)).expect("a new folder");
+        let folder = bound(home.path(), &Hash::ZERO, validator(1)).expect("a new folder");
         folder.refuse_lost_parts().expect("what is new lacks everything");
         for part in [folder.db().join("CURRENT"), folder.votes().join("segment-1"), folder.batches().join("segment-1")]
         {
@@ -247,7 +305,7 @@ mod tests {
         }
         drop(folder);
         for lost in ["db/CURRENT", "votes/segment-1", "batches/segment-1"] {
-            let folder = bound(home.path(), &Hash::ZERO, &key(1)).expect("it is bound");
+            let folder = bound(home.path(), &Hash::ZERO, validator(1)).expect("it is bound");
             folder.refuse_lost_parts().expect("nothing is lost");
             fs::remove_file(home.path().join(lost)).expect("it is there");
             assert!(matches!(folder.refuse_lost_parts(), Err(DataError::Lost { .. })), "{lost}");
@@ -258,22 +316,22 @@ mod tests {
     #[test]
     fn a_folder_in_use_is_refused() {
         let home = tempfile::tempdir().expect("a folder");
-        let held = DataFolder::open(home.path(), &Hash::ZERO, &key(1)).expect("a new folder");
-        assert!(matches!(DataFolder::open(home.path(), &Hash::ZERO, &key(1)), Err(DataError::InUse { .. })));
+        let held = DataFolder::open(home.path(), &Hash::ZERO, validator(1)).expect("a new folder");
+        assert!(matches!(DataFolder::open(home.path(), &Hash::ZERO, validator(1)), Err(DataError::InUse { .. })));
         drop(held);
-        DataFolder::open(home.path(), &Hash::ZERO, &key(1)).expect("it is free again");
+        DataFolder::open(home.path(), &Hash::ZERO, validator(1)).expect("it is free again");
     }
 
     #[test]
     fn another_layout_and_a_foreign_folder_are_refused() {
         let home = tempfile::tempdir().expect("a folder");
-        drop(bound(home.path(), &Hash::ZERO, &key(1)).expect("a new folder"));
+        drop(bound(home.path(), &Hash::ZERO, validator(1)).expect("a new folder"));
         let version = home.path().join("version");
         let text = fs::read_to_string(&version).expect("it is there").replace("version: 1", "version: 9");
         fs::write(&version, text).expect("it can be written");
-        assert!(matches!(DataFolder::open(home.path(), &Hash::ZERO, &key(1)), Err(DataError::Version { .. })));
+        assert!(matches!(DataFolder::open(home.path(), &Hash::ZERO, validator(1)), Err(DataError::Version { .. })));
         let foreign = tempfile::tempdir().expect("a folder");
         fs::write(foreign.path().join("letter.txt"), "dear").expect("it can be written");
-        assert!(matches!(DataFolder::open(foreign.path(), &Hash::ZERO, &key(1)), Err(DataError::Foreign { .. })));
+        assert!(matches!(DataFolder::open(foreign.path(), &Hash::ZERO, validator(1)), Err(DataError::Foreign { .. })));
     }
 }

@@ -28,6 +28,20 @@ pub(crate) struct Executor<S> {
     pub(crate) committed: Told,
     /// The height of the last committed block, for those who wait for the next one.
     pub(crate) height: watch::Sender<Height>,
+    /// Whether what a block certifies about earlier ones is compared here (rule X4). A validator's replica does that by
+    /// itself, and stays up; a node that only follows ends before it commits on top of a wrong state.
+    pub(crate) compares: bool,
+}
+
+/// Why a block was not committed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// The ledger refused it.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// What was computed here is not what the validators certified.
+    #[error("the result of height {0} differs")]
+    Diverged(Height),
 }
 
 impl<S: OrderedStore + 'static> Executor<S> {
@@ -36,17 +50,34 @@ impl<S: OrderedStore + 'static> Executor<S> {
         spawn("ledger", stop.clone(), move || {
             if let Err(error) = self.run() {
                 match error {
-                    LedgerError::Store(error) => stop.disk_failed("the ledger", &error),
-                    error => stop.chain_failed(error.to_string()),
+                    Failure::Ledger(LedgerError::Store(error)) => stop.disk_failed("the ledger", &error),
+                    Failure::Ledger(error) => stop.chain_failed(error.to_string()),
+                    Failure::Diverged(height) => stop.chain_failed(format!(
+                        "the validators certified another result of height {height} than this node computed"
+                    )),
                 }
             }
         })
     }
 
-    fn run(&mut self) -> Result<(), LedgerError> {
+    fn run(&mut self) -> Result<(), Failure> {
         while let Mail::Some(blocks) = self.blocks.take(None, 1) {
             for block in blocks {
+                if self.compares {
+                    self.compare(&block)?;
+                }
                 self.commit(block)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the results that a final block carries with what was computed here.
+    fn compare(&self, block: &FinalBlock) -> Result<(), Failure> {
+        let reader = self.ledger.reader();
+        for certified in &block.block.body.results {
+            if reader.summary(certified.height)?.is_some_and(|ours| ours != *certified) {
+                return Err(Failure::Diverged(certified.height));
             }
         }
         Ok(())

@@ -2,15 +2,17 @@
 //!
 //! Each peer has a budget of bytes for what it sent and what was not dealt with yet. A peer that sends faster than
 //! this node works is read no further until there is room, on that stream alone; so nobody can fill the memory or
-//! crowd out the others. Bulk has a budget of its own, so that votes never wait for batches.
+//! crowd out the others. Bulk has a budget of its own, so that votes never wait for batches. Requests, which observers
+//! send too, go to the desk. Gossip is for observers; a validator ignores it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use althing_network::{Class, Misbehaviour, Receiver, Topic, Verdict};
 use althing_types::{PublicKey, ValidatorIndex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::desk::Desk;
 use super::mailbox::Mailbox;
 use super::turns::Order;
 use super::wire;
@@ -29,10 +31,11 @@ const UNIT_BYTES: usize = 1_024;
 pub(crate) type Credit = Arc<OwnedSemaphorePermit>;
 
 /// The receiver of a node that is a validator.
-#[derive(Debug)]
 pub(crate) struct Inbox {
     validators: BTreeMap<PublicKey, Sender>,
     orders: Arc<Mailbox<Order>>,
+    /// There is a desk as soon as the node can answer.
+    desk: Arc<OnceLock<Desk>>,
 }
 
 #[derive(Debug)]
@@ -44,12 +47,12 @@ struct Sender {
 
 impl Inbox {
     /// Takes in frames of the validators with these node keys, which stand in the order of their indices.
-    pub(crate) fn new(keys: &[PublicKey], orders: Arc<Mailbox<Order>>) -> Self {
+    pub(crate) fn new(keys: &[PublicKey], orders: Arc<Mailbox<Order>>, desk: Arc<OnceLock<Desk>>) -> Self {
         let bulk = (BULK_BYTES_MAX / keys.len().max(1)).max(BULK_BYTES_MIN);
         let budget = |bytes: usize| Arc::new(Semaphore::new(bytes / UNIT_BYTES));
         let sender = |index| Sender { index, talk: budget(TALK_BYTES_MAX), bulk: budget(bulk) };
         let indices = (0..).map(ValidatorIndex::new);
-        Self { validators: keys.iter().copied().zip(indices.map(sender)).collect(), orders }
+        Self { validators: keys.iter().copied().zip(indices.map(sender)).collect(), orders, desk }
     }
 }
 
@@ -80,8 +83,8 @@ impl Receiver for Inbox {
         }
     }
 
-    async fn request(&self, _: &PublicKey, _: Vec<u8>) -> Option<Vec<u8>> {
-        None
+    async fn request(&self, _: &PublicKey, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        self.desk.get()?.answer(&bytes).await
     }
 
     async fn gossip(&self, _: &PublicKey, _: Topic, _: Vec<u8>) -> Verdict {
@@ -105,7 +108,7 @@ mod tests {
 
     fn inbox() -> (Inbox, Arc<Mailbox<Order>>) {
         let orders = Arc::new(Mailbox::new(0));
-        (Inbox::new(&[key(1), key(2)], orders.clone()), orders)
+        (Inbox::new(&[key(1), key(2)], orders.clone(), Arc::default()), orders)
     }
 
     fn status() -> Vec<u8> {

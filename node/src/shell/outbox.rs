@@ -3,7 +3,7 @@
 //! Nothing here waits. A message to a peer that is away or slow is dropped and counted by the network; the machines
 //! that asked for it repeat what matters.
 
-use althing_network::{Handle, PeerStatus, SendError};
+use althing_network::{Handle, SendError};
 use althing_types::{PublicKey, ValidatorIndex};
 
 use super::wire;
@@ -22,11 +22,6 @@ impl Outbox {
     /// The way to the validators with these node keys.
     pub(crate) const fn new(handle: Option<Handle>, keys: Vec<PublicKey>, me: ValidatorIndex) -> Self {
         Self { handle, keys, me }
-    }
-
-    /// How each peer is.
-    pub(crate) fn peers(&self) -> Vec<PeerStatus> {
-        self.handle.as_ref().map(Handle::peers).unwrap_or_default()
     }
 
     /// Queues a message.

@@ -1,13 +1,12 @@
-//! The network of a validator: who is who by the genesis document, and where each is reached.
+//! The network of a node: who is who by the genesis document, and where each is reached.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use althing_genesis::{Genesis, Host, P2pAddress};
-use althing_network::{Address, Network, NetworkError, Options, Peer, Role};
+use althing_network::{Address, Network, NetworkError, Options, Peer, Receiver, Role};
 use althing_types::{PublicKey, SecretKey, ValidatorIndex};
 
-use super::inbox::Inbox;
 use crate::config::P2pConfig;
 
 /// Why the network cannot be set up.
@@ -42,17 +41,33 @@ pub enum P2pError {
     Network(#[from] NetworkError),
 }
 
+/// Which node of the genesis document this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    /// The validator with this index.
+    Validator(ValidatorIndex),
+    /// The observer at this place in the document's list.
+    Observer(usize),
+}
+
+/// Where an observer listens unless something else is said: it dials the validators and need not be reachable.
+const OBSERVER_LISTENS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 /// What the network is started with: everybody in the genesis document but ourselves.
-pub(super) fn options(
-    genesis: &Genesis,
-    me: ValidatorIndex,
-    key: SecretKey,
-    config: &P2pConfig,
-) -> Result<Options, P2pError> {
+pub(super) fn options(genesis: &Genesis, own: Own, key: SecretKey, config: &P2pConfig) -> Result<Options, P2pError> {
     let validators = genesis.validators();
-    let own = validators.get(me.to_usize()).expect("the validator was found in this document");
-    if own.node_key != key.public_key() {
-        return Err(P2pError::OtherNodeKey { given: key.public_key(), name: own.name.clone(), expected: own.node_key });
+    let (name, node_key, listen, role) = match own {
+        Own::Validator(me) => {
+            let entry = validators.get(me.to_usize()).expect("the validator was found in this document");
+            (&entry.name, entry.node_key, listen_by_default(&entry.p2p_addr), Role::Validator)
+        }
+        Own::Observer(place) => {
+            let entry = genesis.observers().get(place).expect("the observer was found in this document");
+            (&entry.name, entry.node_key, OBSERVER_LISTENS, Role::Observer)
+        }
+    };
+    if node_key != key.public_key() {
+        return Err(P2pError::OtherNodeKey { given: key.public_key(), name: name.clone(), expected: node_key });
     }
     let known = |name: &String| {
         validators.iter().any(|validator| validator.name == *name)
@@ -62,12 +77,12 @@ pub(super) fn options(
         return Err(P2pError::UnknownPeer { name: name.clone() });
     }
     let mut peers = Vec::new();
-    for validator in validators.iter().filter(|validator| validator.node_key != own.node_key) {
+    for validator in validators.iter().filter(|validator| validator.node_key != node_key) {
         let address = configured(config, &validator.name)?.unwrap_or_else(|| address(&validator.p2p_addr));
         let (key, name) = (validator.node_key, validator.name.clone());
         peers.push(Peer { key, name, role: Role::Validator, address: Some(address) });
     }
-    for observer in genesis.observers() {
+    for observer in genesis.observers().iter().filter(|observer| observer.node_key != node_key) {
         // An observer comes to us.
         let address = configured(config, &observer.name)?;
         let (key, name) = (observer.node_key, observer.name.clone());
@@ -78,15 +93,15 @@ pub(super) fn options(
         genesis: genesis.hash(),
         agent: format!("althing/{}", env!("CARGO_PKG_VERSION")),
         key,
-        listen: config.addr.unwrap_or_else(|| listen_by_default(&own.p2p_addr)),
-        role: Role::Validator,
+        listen: config.addr.unwrap_or(listen),
+        role,
         peers,
     })
 }
 
 /// Starts the network. When this returns, it listens.
-pub(super) async fn start(options: Options, inbox: Inbox) -> Result<Network, P2pError> {
-    Ok(Network::start(options, Arc::new(inbox)).await?)
+pub(super) async fn start<R: Receiver>(options: Options, receiver: R) -> Result<Network, P2pError> {
+    Ok(Network::start(options, Arc::new(receiver)).await?)
 }
 
 fn configured(config: &P2pConfig, name: &str) -> Result<Option<Address>, P2pError> {
@@ -128,6 +143,7 @@ mod tests {
             chain_id: "p2p-test".to_owned(),
             seed: "p2p".to_owned(),
             validators: 4,
+            observers: 1,
             accounts: 1,
             p2p_base_port: 26_700,
             time: TimeMs::new(1_790_000_000_000),
@@ -135,11 +151,11 @@ mod tests {
         network.build().expect("it is valid")
     }
 
-    /// The index of the validator whose name ends in this number; indices go by keys.
-    fn index_of(genesis: &Genesis, number: u32) -> ValidatorIndex {
+    /// The place of the validator whose name ends in this number; indices go by keys.
+    fn place_of(genesis: &Genesis, number: u32) -> Own {
         let name = DevNetwork::validator_name(number);
         let place = genesis.validators().iter().position(|validator| validator.name == name).expect("it is there");
-        ValidatorIndex::new(u16::try_from(place).expect("small"))
+        Own::Validator(ValidatorIndex::new(u16::try_from(place).expect("small")))
     }
 
     fn node_key(number: u32) -> SecretKey {
@@ -155,10 +171,13 @@ mod tests {
     fn everybody_but_the_node_itself_is_a_peer_at_the_address_in_the_document() {
         let genesis = genesis();
         let options =
-            options(&genesis, index_of(&genesis, 2), node_key(2), &P2pConfig::default()).expect("it is its own key");
+            options(&genesis, place_of(&genesis, 2), node_key(2), &P2pConfig::default()).expect("it is its own key");
         assert_eq!(options.listen.to_string(), "127.0.0.1:26702");
-        let mut peers: Vec<_> = options
-            .peers
+        let (observers, validators): (Vec<&Peer>, Vec<&Peer>) =
+            options.peers.iter().partition(|peer| peer.role == Role::Observer);
+        let [observer] = observers[..] else { panic!("there is one observer") };
+        assert_eq!((observer.name.as_str(), &observer.address), ("observer-0", &None));
+        let mut peers: Vec<_> = validators
             .iter()
             .map(|peer| (peer.name.as_str(), peer.address.as_ref().map(ToString::to_string).expect("it has one")))
             .collect();
@@ -169,10 +188,23 @@ mod tests {
     }
 
     #[test]
+    fn an_observer_meets_all_validators_and_need_not_be_reachable() {
+        let genesis = genesis();
+        let key = dev_key("p2p", DevRole::Observer, 0);
+        let options = options(&genesis, Own::Observer(0), key, &P2pConfig::default()).expect("it is its own key");
+        assert_eq!((options.role, options.listen), (Role::Observer, "127.0.0.1:0".parse().expect("an address")));
+        assert_eq!(options.peers.len(), 4);
+        assert!(options.peers.iter().all(|peer| peer.role == Role::Validator && peer.address.is_some()));
+        let refused = super::options(&genesis, Own::Observer(0), node_key(0), &P2pConfig::default());
+        let refused = refused.map(|_| ()).expect_err("it is another node's key").to_string();
+        assert!(refused.contains("is not the one of observer-0"), "{refused}");
+    }
+
+    #[test]
     fn the_configuration_moves_a_peer() {
         let (genesis, name) = (genesis(), DevNetwork::validator_name(1));
         let config = configured_with(&[(&name, "/dns/elsewhere.example/tcp/9")]);
-        let options = options(&genesis, index_of(&genesis, 0), node_key(0), &config).expect("it is valid");
+        let options = options(&genesis, place_of(&genesis, 0), node_key(0), &config).expect("it is valid");
         let moved = options.peers.iter().find(|peer| peer.name == name).expect("it is a peer");
         let expected = Address { host: "elsewhere.example".to_owned(), port: 9 };
         assert_eq!(moved.address, Some(expected));
@@ -182,7 +214,7 @@ mod tests {
     fn another_node_key_an_unknown_name_and_a_malformed_address_are_refused_by_name() {
         let genesis = genesis();
         let refusal = |key, peers: &[(&str, &str)]| {
-            let refused = options(&genesis, index_of(&genesis, 0), key, &configured_with(peers));
+            let refused = options(&genesis, place_of(&genesis, 0), key, &configured_with(peers));
             refused.map(|_| ()).expect_err("it is wrong").to_string()
         };
         let name = DevNetwork::validator_name(0);

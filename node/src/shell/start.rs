@@ -3,17 +3,18 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use althing_consensus::Record;
 use althing_genesis::Genesis;
-use althing_ledger::{FinalBlock, Ledger, LedgerError, SPACES};
+use althing_ledger::{FinalBlock, Ledger, LedgerError, Reader, SPACES};
 use althing_network::Network;
 use althing_storage::{LogError, Options, RECORD_BYTES_MAX, RocksOptions, RocksStore, SegmentedLog, StoreError};
 use althing_types::{
-    BATCH_BYTES_MAX, DecodeError, Hash, PublicKey, SecretKey, SignedBatch, Tag, ValidatorIndex, decode, encode,
+    BATCH_BYTES_MAX, DecodeError, Hash, Height, PublicKey, SecretKey, SignedBatch, Tag, ValidatorIndex, decode, encode,
 };
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,8 +23,11 @@ use tokio::sync::watch;
 use super::answering::{self, Answering};
 use super::checker::Checker;
 use super::clock::Clock;
-use super::data_folder::{DataError, DataFolder};
+use super::data_folder::{DataError, DataFolder, Owner};
+use super::desk::Desk;
+use super::entrance::{Entrance, Pool, Way};
 use super::executor::Executor;
+use super::heads;
 use super::inbox::Inbox;
 use super::intake::Intake;
 use super::leash;
@@ -36,7 +40,7 @@ use super::stop::{Reason, Stop};
 use super::telemetry::{self, TelemetryError};
 use super::tracker::Tracker;
 use super::turns::{NodeKeys, ORDERS_MAX, Order, Turns};
-use super::window::Window;
+use super::window::{Place, Window, WindowParts};
 use crate::config::Config;
 use crate::replica::{self, Event, Found, Replica};
 
@@ -45,14 +49,29 @@ use crate::replica::{self, Event, Found, Replica};
 pub struct NodeOptions {
     /// The chain.
     pub genesis: Genesis,
-    /// The validator's key.
-    pub key: SecretKey,
-    /// The node's key: its identity on the network. A chain of one validator needs none.
-    pub node_key: Option<SecretKey>,
+    /// What the node is, with its keys.
+    pub identity: Identity,
     /// The data folder.
     pub data: PathBuf,
     /// Everything else.
     pub config: Config,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub enum Identity {
+    /// It votes.
+    Validator {
+        /// The validator's key.
+        key: Box<SecretKey>,
+        /// The node's key: its identity on the network. A chain of one validator without observers needs none.
+        node_key: Option<Box<SecretKey>>,
+    },
+    /// It follows.
+    Observer {
+        /// The node's key, which the genesis document names among the observers.
+        node_key: Box<SecretKey>,
+    },
 }
 
 /// Why a node cannot start.
@@ -64,11 +83,25 @@ pub enum StartError {
         /// The public key.
         key: PublicKey,
     },
-    /// There are several validators, and no node key to meet them with.
-    #[error("the genesis document names {validators} validators, and no node key was given")]
+    /// The node key is not that of an observer.
+    #[error("the node key {key} is not that of an observer in the genesis document")]
+    NotAnObserver {
+        /// The public key.
+        key: PublicKey,
+    },
+    /// The node key is that of a validator.
+    #[error("the node key {key} is that of the validator {name} in the genesis document, and not of an observer")]
+    IsAValidator {
+        /// The public key.
+        key: PublicKey,
+        /// The validator's name.
+        name: String,
+    },
+    /// There are other nodes, and no node key to meet them with.
+    #[error("the genesis document names {others} other nodes, and no node key was given")]
     NoNodeKey {
         /// How many there are.
-        validators: u16,
+        others: usize,
     },
     /// The network cannot be set up.
     #[error(transparent)]
@@ -142,26 +175,26 @@ const SERVING_MAX: std::time::Duration = std::time::Duration::from_secs(5);
 /// A running node.
 #[derive(Debug)]
 pub struct Node {
-    stop: Stop,
-    rpc_addr: SocketAddr,
-    runtime: Runtime,
-    serving: tokio::task::JoinHandle<()>,
-    network: Option<Network>,
-    tracker: Arc<Tracker>,
-    closing: Closing,
-    _folder: DataFolder,
+    pub(super) stop: Stop,
+    pub(super) rpc_addr: SocketAddr,
+    pub(super) runtime: Runtime,
+    pub(super) serving: tokio::task::JoinHandle<()>,
+    pub(super) network: Option<Network>,
+    pub(super) tracker: Arc<Tracker>,
+    pub(super) closing: Closing,
+    pub(super) _folder: DataFolder,
 }
 
 /// What is closed at the end, in this order, and who is waited for.
 #[derive(Debug)]
-struct Closing {
-    doors: Vec<Door>,
-    threads: Vec<JoinHandle<()>>,
-    store: RocksStore,
+pub(super) struct Closing {
+    pub(super) doors: Vec<Door>,
+    pub(super) threads: Vec<JoinHandle<()>>,
+    pub(super) store: RocksStore,
 }
 
 /// Something that lets nothing more in once it is closed.
-struct Door(Box<dyn FnOnce() + Send>);
+pub(super) struct Door(pub(super) Box<dyn FnOnce() + Send>);
 
 impl std::fmt::Debug for Door {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -172,24 +205,31 @@ impl std::fmt::Debug for Door {
 impl Node {
     /// Starts a node. When this returns, it serves.
     pub fn start(options: NodeOptions) -> Result<Self, StartError> {
-        let NodeOptions { genesis, key, node_key, data, config } = options;
-        telemetry::install_log(&config.log)?;
+        telemetry::install_log(&options.config.log)?;
         let metrics = telemetry::install_metrics()?;
+        let NodeOptions { genesis, identity, data, config } = options;
+        let premises = Premises { genesis, data, config, metrics };
+        match identity {
+            Identity::Validator { key, node_key } => Self::start_validator(premises, *key, node_key.map(|key| *key)),
+            Identity::Observer { node_key } => super::observer::start(premises, *node_key),
+        }
+    }
+
+    fn start_validator(premises: Premises, key: SecretKey, node_key: Option<SecretKey>) -> Result<Self, StartError> {
+        let Premises { genesis, data, config, metrics } = premises;
         let public_key = key.public_key();
         let me = genesis.validator_set().index_of(&public_key);
         let me = me.ok_or(StartError::NotAValidator { key: public_key })?;
         let p2p = network_options(&genesis, me, node_key, &config)?;
-        let folder = DataFolder::open(&data, &genesis.hash(), &public_key)?;
+        let folder = DataFolder::open(&data, &genesis.hash(), Owner::Validator(public_key))?;
         let identity = |tag: Tag| *Hash::to_sign(tag, &genesis.hash(), &public_key).as_bytes();
-        let cache_bytes = usize::try_from(u64::from(config.storage.cache_mib) << 20).unwrap_or(usize::MAX);
         folder.refuse_lost_parts()?;
-        let store = RocksStore::open(&folder.db(), SPACES, RocksOptions { cache_bytes, ..RocksOptions::default() })?;
-        let ledger = Ledger::open(Arc::new(store.clone()), &genesis)?;
+        let (store, ledger) = open_ledger(&folder, &genesis, &config)?;
         let (votes_log, votes) = open_log("votes", &folder.votes(), identity(Tag::VoteLog))?;
         let (batches_log, batches) = open_log("batches", &folder.batches(), identity(Tag::BatchLog))?;
 
         // From here on something may be signed; the folder is no longer a new one.
-        folder.bind(&genesis.hash(), &public_key)?;
+        folder.bind(&genesis.hash())?;
 
         let replica = Replica::start(
             replica::Config {
@@ -200,28 +240,48 @@ impl Node {
             },
             found(&ledger, decoded("votes", &votes)?, decoded("batches", &batches)?)?,
         )?;
-        if replica.mempool().is_silent && p2p.is_none() {
+        if replica.mempool().is_silent && genesis.validator_set().count() == 1 {
             // A chain of one validator has no other that could take transactions in until the next epoch (D6).
             return Err(StartError::LostBatches { folder: folder.batches() });
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let runtime = runtime.map_err(StartError::Runtime)?;
-        let addr = config.rpc.addr;
-        let listener = runtime.block_on(TcpListener::bind(addr));
-        let listener = listener.map_err(|source| StartError::Listen { addr, source })?;
-        let rpc_addr = listener.local_addr().map_err(|source| StartError::Listen { addr, source })?;
+        let runtime = runtime()?;
+        let (listener, rpc_addr) = listen(&runtime, &config)?;
 
         let orders = Arc::new(Mailbox::new(ORDERS_MAX));
         let node_keys: Vec<PublicKey> = genesis.validators().iter().map(|validator| validator.node_key).collect();
-        let inbox = Inbox::new(&node_keys, orders.clone());
+        let desk = Arc::new(OnceLock::new());
+        let inbox = Inbox::new(&node_keys, orders.clone(), desk.clone());
         // What arrives before the replica's first step waits for it, within the peers' budgets.
         let network = p2p.map(|options| runtime.block_on(p2p::start(options, inbox))).transpose()?;
         let outbox = Outbox::new(network.as_ref().map(Network::handle), node_keys, me);
 
+        let node_key = genesis.validators().get(me.to_usize()).map(|validator| validator.node_key);
+        let node_key = node_key.expect("the validator was found in this document");
         let machines = Machines { ledger, replica, votes_log, batches_log, key, store };
-        let parts = machines.start(&genesis, orders, outbox);
-        let serving = Window::new(&parts, &genesis, me, metrics).open(&runtime, listener, &config.rpc);
-        let Parts { stop, closing, tracker, .. } = parts;
+        let Parts { stop, clock, reader, intake, tracker, height, closing } =
+            machines.start(&genesis, orders.clone(), outbox);
+        let pool = Pool { orders, me };
+        let entrance =
+            Entrance { reader: reader.clone(), intake, tracker: tracker.clone(), way: Way::Pool(pool.clone()) };
+        let entrance = Arc::new(entrance);
+        // Nobody else sets it.
+        let _first = desk.set(Desk::new(entrance.clone(), stop.clone()));
+        let handle = network.as_ref().map(Network::handle);
+        if let Some(handle) = handle.clone().filter(|_| !genesis.observers().is_empty()) {
+            runtime.spawn(heads::announce(handle, reader, height.clone(), stop.clone()));
+        }
+        let parts = WindowParts {
+            place: Place::Validator(pool),
+            node_key,
+            network: handle,
+            entrance,
+            store: closing.store.clone(),
+            heads: height,
+            clock,
+            stop: stop.clone(),
+            metrics,
+        };
+        let serving = Window::new(&genesis, parts).open(&runtime, listener, &config.rpc);
         Ok(Self { stop, rpc_addr, runtime, serving, network, tracker, closing, _folder: folder })
     }
 
@@ -298,26 +358,30 @@ struct Machines {
     store: RocksStore,
 }
 
-/// What the window is made of, and what is closed at the end.
-pub(super) struct Parts {
-    pub(super) stop: Stop,
-    pub(super) clock: Clock,
-    pub(super) reader: althing_ledger::Reader<RocksStore>,
-    pub(super) store: RocksStore,
-    pub(super) intake: Intake<RocksStore>,
-    pub(super) orders: Arc<Mailbox<Order>>,
-    pub(super) outbox: Outbox,
-    pub(super) tracker: Arc<Tracker>,
-    pub(super) height: watch::Receiver<althing_types::Height>,
+/// What is made of the machines, and what is closed at the end.
+struct Parts {
+    stop: Stop,
+    clock: Clock,
+    reader: Reader<RocksStore>,
+    intake: Intake<RocksStore>,
+    tracker: Arc<Tracker>,
+    height: watch::Receiver<Height>,
     closing: Closing,
+}
+
+/// What every node starts from.
+pub(super) struct Premises {
+    pub(super) genesis: Genesis,
+    pub(super) data: PathBuf,
+    pub(super) config: Config,
+    pub(super) metrics: PrometheusHandle,
 }
 
 impl Machines {
     fn start(self, genesis: &Genesis, orders: Arc<Mailbox<Order>>, outbox: Outbox) -> Parts {
-        let (stop, clock) = (Stop::new(), Clock::start());
+        let (stop, clock, tracker) = (Stop::new(), Clock::start(), Arc::new(Tracker::new()));
         // What the replica hands out is bounded by the replica; nothing comes to these from outside.
         let (votes, batches, blocks) = (inner_mailbox(), inner_mailbox(), inner_mailbox::<FinalBlock>());
-        let tracker = Arc::new(Tracker::new());
         let reader = self.ledger.reader();
         let intake = Intake::new(reader.clone(), genesis.hash(), *genesis.params(), clock);
         let (height_sender, height) = watch::channel(self.ledger.head().header.height);
@@ -343,14 +407,14 @@ impl Machines {
             ledger: self.ledger,
             blocks: blocks.clone(),
             height: height_sender,
+            compares: false,
             committed: Box::new(move |committed, outcome| {
                 // The replica first: whoever looks there after the news finds that it knows.
                 told.post(Order::event(Event::Committed(Box::new(outcome))));
                 waiting.committed(committed);
             }),
         };
-        let index = reader.clone();
-        let notes = Notes { tracker: tracker.clone() };
+        let (index, notes) = (reader.clone(), Notes { tracker: tracker.clone() });
         let (checker, mut threads) = Checker::start(&genesis.committee(), genesis.params().limits, &orders, &stop);
         let requests = Arc::new(answering::requests());
         let answering = Answering { reader: reader.clone(), requests: requests.clone(), outbox: outbox.clone() };
@@ -381,8 +445,8 @@ impl Machines {
         ]);
         let (doors, closed_orders) = (intake.clone(), orders.clone());
         let doors = vec![Door(Box::new(move || doors.close())), Door(Box::new(move || closed_orders.close()))];
-        let closing = Closing { doors, threads, store: self.store.clone() };
-        Parts { stop, clock, reader, store: self.store, intake, orders, outbox, tracker, height, closing }
+        let closing = Closing { doors, threads, store: self.store };
+        Parts { stop, clock, reader, intake, tracker, height, closing }
     }
 }
 
@@ -393,15 +457,43 @@ fn network_options(
     node_key: Option<SecretKey>,
     config: &Config,
 ) -> Result<Option<althing_network::Options>, StartError> {
-    let validators = genesis.validator_set().count();
+    let others = genesis.validators().len() + genesis.observers().len() - 1;
     match node_key {
-        _ if validators == 1 => Ok(None),
-        Some(key) => Ok(Some(p2p::options(genesis, me, key, &config.p2p)?)),
-        None => Err(StartError::NoNodeKey { validators }),
+        _ if others == 0 => Ok(None),
+        Some(key) => Ok(Some(p2p::options(genesis, p2p::Own::Validator(me), key, &config.p2p)?)),
+        None => Err(StartError::NoNodeKey { others }),
     }
 }
 
-fn inner_mailbox<T>() -> Arc<Mailbox<T>> {
+/// Opens the store of a folder, and the ledger in it.
+pub(super) fn open_ledger(
+    folder: &DataFolder,
+    genesis: &Genesis,
+    config: &Config,
+) -> Result<(RocksStore, Ledger<RocksStore>), StartError> {
+    let cache_bytes = usize::try_from(u64::from(config.storage.cache_mib) << 20).unwrap_or(usize::MAX);
+    let store = RocksStore::open(&folder.db(), SPACES, RocksOptions { cache_bytes, ..RocksOptions::default() })?;
+    let ledger = Ledger::open(Arc::new(store.clone()), genesis)?;
+    Ok((store, ledger))
+}
+
+/// The runtime of the network and the window.
+pub(super) fn runtime() -> Result<Runtime, StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(StartError::Runtime)
+}
+
+/// The public window's listener, and where it listens.
+pub(super) fn listen(runtime: &Runtime, config: &Config) -> Result<(TcpListener, SocketAddr), StartError> {
+    let addr = config.rpc.addr;
+    let listener = runtime.block_on(TcpListener::bind(addr));
+    let listener = listener.map_err(|source| StartError::Listen { addr, source })?;
+    let rpc_addr = listener.local_addr().map_err(|source| StartError::Listen { addr, source })?;
+    Ok((listener, rpc_addr))
+}
+
+/// A queue for what this process owes itself; nothing comes to it from outside.
+pub(super) fn inner_mailbox<T>() -> Arc<Mailbox<T>> {
     Arc::new(Mailbox::new(0))
 }
 

@@ -142,6 +142,10 @@ error_codes! {
     /// The method needs a WebSocket, or cannot be used over one.
     Transport = 3005, "TRANSPORT", final,
         "subscriptions need a WebSocket at the same address, batches need HTTP; over HTTP there is tx_wait";
+    /// The node is an observer, and only a validator can do this.
+    NotAValidator = 3006, "NOT_A_VALIDATOR", retry, "ask a validator; node_peers names those that this node knows";
+    /// The observer is connected to no validator, so it can hand over nothing.
+    NoValidator = 3007, "NO_VALIDATOR", retry, "send the same bytes again after retryAfterMs, or to another node";
 
     /// The request was addressed to a name, or comes from a page, that this node does not serve.
     Forbidden = 4003, "FORBIDDEN", final, "use the node's address, or have its operator allow the name";

@@ -13,24 +13,24 @@ use super::process::{Home, Process, log_of, now};
 use super::rpc::{CallError, call};
 
 /// The validators of these tests.
-const VALIDATORS: u16 = 4;
+pub(super) const VALIDATORS: u16 = 4;
 /// What every transfer moves.
-const AMOUNT: u128 = 5;
+pub(super) const AMOUNT: u128 = 5;
 /// How long something may take that takes milliseconds on a machine with nothing else to do.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// How long four validators without one may take until a transfer is final: three times the figure of two seconds.
 const FAILOVER_MAX: Duration = Duration::from_secs(6);
 /// How long they may take once the third of four is back: three times the figure of five seconds.
 const RETURN_MAX: Duration = Duration::from_secs(15);
 
 /// Processes of one network, by validator.
-struct Nodes {
+pub(super) struct Nodes {
     homes: Vec<Home>,
     running: Vec<Option<Process>>,
 }
 
 impl Nodes {
-    fn start(network: &Network) -> Self {
+    pub(super) fn start(network: &Network) -> Self {
         let homes: Vec<Home> = (0..VALIDATORS).map(|index| network.home(index)).collect();
         let running = homes.iter().map(|home| Some(Process::start(home))).collect();
         let nodes = Self { homes, running };
@@ -38,24 +38,24 @@ impl Nodes {
         nodes
     }
 
-    fn rpc(&self, index: usize) -> SocketAddr {
+    pub(super) fn rpc(&self, index: usize) -> SocketAddr {
         self.running[index].as_ref().expect("it runs").rpc
     }
 
-    fn all(&self) -> Vec<SocketAddr> {
+    pub(super) fn all(&self) -> Vec<SocketAddr> {
         self.running.iter().flatten().map(|process| process.rpc).collect()
     }
 
-    fn kill(&mut self, index: usize) {
+    pub(super) fn kill(&mut self, index: usize) {
         self.running[index].take().expect("it runs").kill();
     }
 
-    fn restart(&mut self, index: usize) {
+    pub(super) fn restart(&mut self, index: usize) {
         self.running[index] = Some(Process::start(&self.homes[index]));
     }
 
     /// Waits until each that runs is connected to all others that run.
-    fn wait_connected(&self) {
+    pub(super) fn wait_connected(&self) {
         let others = self.all().len() - 1;
         for (index, node) in self.all().into_iter().enumerate() {
             let connected =
@@ -65,7 +65,7 @@ impl Nodes {
         }
     }
 
-    fn log(&self, index: usize) -> String {
+    pub(super) fn log(&self, index: usize) -> String {
         log_of(&self.homes[index])
     }
 }
@@ -191,7 +191,7 @@ fn all_four_are_killed_at_once_and_nothing_acknowledged_is_lost() {
 }
 
 /// A transfer that is final when this returns.
-fn transfer(network: &Network, node: SocketAddr, to: Address, salt: u64) -> Hash {
+pub(super) fn transfer(network: &Network, node: SocketAddr, to: Address, salt: u64) -> Hash {
     let transaction = network.transfer(u32::try_from(salt % 3).expect("small"), to, AMOUNT, salt);
     match submit(node, &transaction, "finalized") {
         Ok(answer) => assert_eq!(answer["status"], "finalized", "{answer}"),
@@ -201,17 +201,17 @@ fn transfer(network: &Network, node: SocketAddr, to: Address, salt: u64) -> Hash
     transaction.id()
 }
 
-fn is_final(node: SocketAddr, id: &Hash) -> bool {
+pub(super) fn is_final(node: SocketAddr, id: &Hash) -> bool {
     status(node, id).is_ok_and(|status| status["status"] == "finalized")
 }
 
-fn height_of(node: SocketAddr) -> u64 {
+pub(super) fn height_of(node: SocketAddr) -> u64 {
     let head = call(node, "chain_getHead", &json!({})).expect("it answers");
     head["height"].as_str().expect("a height").parse().expect("a number")
 }
 
 /// The id and the state root of a height, as soon as the node has it.
-fn state_at(node: SocketAddr, height: u64) -> (Value, Value) {
+pub(super) fn state_at(node: SocketAddr, height: u64) -> (Value, Value) {
     assert!(eventually(PATIENCE, || height_of(node) >= height), "the node stays below {height}");
     let block = call(node, "chain_getBlock", &json!({ "height": height.to_string() })).expect("it has it");
     let (id, root) = (block["header"]["blockHash"].clone(), block["result"]["stateRoot"].clone());
@@ -220,7 +220,7 @@ fn state_at(node: SocketAddr, height: u64) -> (Value, Value) {
 }
 
 /// Whether something becomes true in time.
-fn eventually(within: Duration, mut holds: impl FnMut() -> bool) -> bool {
+pub(super) fn eventually(within: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let deadline: Instant = now() + within;
     loop {
         if holds() {

@@ -34,10 +34,16 @@ pub(crate) struct Network {
 impl Network {
     /// Makes a network of so many validators.
     pub(crate) fn new(validators: u16) -> Self {
+        Self::with_observers(validators, 0)
+    }
+
+    /// Makes a network of so many validators and observers.
+    pub(crate) fn with_observers(validators: u16, observers: u16) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let devnet = folder.path().join("devnet");
         let mut command = program();
         command.args(["genesis", "new", "--dev", "--seed", SEED, "--validators", &validators.to_string()]);
+        command.args(["--observers", &observers.to_string()]);
         command.args(["--p2p-base-port", &free_ports(validators).to_string(), "--dir"]);
         let made = command.arg(&devnet).output().expect("the program can be started");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -51,9 +57,20 @@ impl Network {
         let devnet = self.folder.path().join("devnet");
         Home {
             genesis: devnet.join("genesis.json"),
-            key: devnet.join(format!("keys/DEV-validator-{index}.pem")),
+            key: Some(devnet.join(format!("keys/DEV-validator-{index}.pem"))),
             node_key: devnet.join(format!("keys/DEV-node-{index}.pem")),
             folder: self.folder.path().join(format!("node-{index}")),
+        }
+    }
+
+    /// Where the files of an observer are.
+    pub(crate) fn observer_home(&self, index: u16) -> Home {
+        let devnet = self.folder.path().join("devnet");
+        Home {
+            genesis: devnet.join("genesis.json"),
+            key: None,
+            node_key: devnet.join(format!("keys/DEV-observer-{index}.pem")),
+            folder: self.folder.path().join(format!("observer-{index}")),
         }
     }
 

@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Home {
     /// The genesis document.
     pub(crate) genesis: PathBuf,
-    /// The validator's key.
-    pub(crate) key: PathBuf,
+    /// The validator's key; an observer has none.
+    pub(crate) key: Option<PathBuf>,
     /// The node's key, where there are several validators.
     pub(crate) node_key: PathBuf,
     /// The node's own folder.
@@ -73,7 +73,11 @@ impl Process {
         let log: File = log.expect("the log can be written");
         let mut command = program();
         command.args(["node", "run", "--output", "json", "--rpc-addr", "127.0.0.1:0", "--home"]).arg(&home.folder);
-        command.arg("--genesis").arg(&home.genesis).arg("--validator-key").arg(&home.key);
+        command.arg("--genesis").arg(&home.genesis);
+        match &home.key {
+            Some(key) => command.arg("--validator-key").arg(key),
+            None => command.arg("--observer"),
+        };
         command.arg("--node-key").arg(&home.node_key);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         command

@@ -155,7 +155,7 @@ fn a_second_node_another_chain_and_a_port_in_use_are_refused_with_a_remedy() {
         let home = network.home(0);
         let mut command = program();
         command.args(["node", "run", "--output", "json", "--rpc-addr", rpc, "--data"]).arg(data);
-        command.arg("--genesis").arg(&home.genesis).arg("--validator-key").arg(&home.key);
+        command.arg("--genesis").arg(&home.genesis).arg("--validator-key").args(&home.key);
         let output = command.output().expect("it can be started");
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         let line = text.lines().find(|line| line.starts_with("{\"error\"")).unwrap_or_default().to_owned();

@@ -87,6 +87,9 @@ struct Development {
     /// Validators of the development network
     #[arg(long, value_name = "N", default_value_t = 4, requires = "dev", conflicts_with = "entries")]
     validators: u16,
+    /// Observers of the development network
+    #[arg(long = "observers", value_name = "N", default_value_t = 0, requires = "dev", conflicts_with = "entries")]
+    following: u16,
     /// Funded accounts of the development network
     #[arg(long = "accounts", value_name = "N", default_value_t = 4, requires = "dev", conflicts_with = "entries")]
     funded: u16,
@@ -178,6 +181,7 @@ fn development(arguments: &New, time: TimeMs, folder: &Path, output: &Output) ->
         chain_id: arguments.chain_id.clone().unwrap_or_else(|| "dev".to_owned()),
         seed: options.seed.clone(),
         validators: options.validators,
+        observers: options.following,
         accounts: options.funded,
         p2p_base_port: options.p2p_base_port,
         time,
@@ -223,25 +227,36 @@ fn dev_keys(network: &DevNetwork, folder: &Path) -> Vec<DevKeyFile> {
     for (dev_role, role, count) in roles {
         for index in 0..count {
             let key = dev_key(&network.seed, dev_role, u32::from(index));
-            keys.push(DevKeyFile { path: dev_path(folder, role, index), key, role });
+            keys.push(DevKeyFile { path: dev_path(folder, role.as_str(), index), key, role });
         }
+    }
+    for index in 0..network.observers {
+        let key = dev_key(&network.seed, DevRole::Observer, u32::from(index));
+        keys.push(DevKeyFile { path: dev_path(folder, OBSERVER, index), key, role: KeyRole::Node });
     }
     keys
 }
 
-fn dev_path(folder: &Path, role: KeyRole, index: u16) -> PathBuf {
-    folder.join(format!("DEV-{}-{index}.pem", role.as_str()))
+/// What the key file of an observer is named after; the key in it is a node key.
+const OBSERVER: &str = "observer";
+
+fn dev_path(folder: &Path, role: &str, index: u16) -> PathBuf {
+    folder.join(format!("DEV-{role}-{index}.pem"))
 }
 
 fn report_development(network: &DevNetwork, genesis: &Genesis, folder: &Path, output: &Output) -> Result<(), Failure> {
     let keys = folder.join("keys");
-    let file = |role, index| dev_path(&keys, role, index).display().to_string();
+    let file = |role: KeyRole, index| dev_path(&keys, role.as_str(), index).display().to_string();
     let validators = (0..network.validators).map(|index| {
         json!({
             "name": DevNetwork::validator_name(u32::from(index)),
             "validatorKey": file(KeyRole::Validator, index),
             "nodeKey": file(KeyRole::Node, index),
         })
+    });
+    let observers = (0..network.observers).map(|index| {
+        let file = dev_path(&keys, OBSERVER, index).display().to_string();
+        json!({ "name": DevNetwork::observer_name(u32::from(index)), "nodeKey": file })
     });
     let accounts = (0..network.accounts).map(|index| {
         let address = network.account_address(index).to_text(genesis.prefix());
@@ -254,6 +269,7 @@ fn report_development(network: &DevNetwork, genesis: &Genesis, folder: &Path, ou
         "genesisHash": hash,
         "genesis": document,
         "validators": validators.collect::<Vec<_>>(),
+        "observers": observers.collect::<Vec<_>>(),
         "accounts": accounts.collect::<Vec<_>>(),
     });
     let human = || {

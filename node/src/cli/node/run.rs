@@ -17,7 +17,7 @@ use crate::cli::{Exit, home_or_default, password};
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::files;
 use crate::keys;
-use crate::shell::{DataError, Node, NodeOptions, P2pError, Reason, StartError};
+use crate::shell::{DataError, Identity, Node, NodeOptions, P2pError, Reason, StartError};
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -25,8 +25,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
     /// The validator's key [default: HOME/config/validator_key.pem]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "observer")]
     validator_key: Option<PathBuf>,
+    /// Follow the chain without voting: the node key is that of an observer in the genesis document
+    #[arg(long)]
+    observer: bool,
     /// The node's key, its identity on the network [default: HOME/config/node_key.pem]
     #[arg(long, value_name = "FILE")]
     node_key: Option<PathBuf>,
@@ -40,7 +43,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "ADDRESS:PORT")]
     rpc_addr: Option<SocketAddr>,
     /// Where other nodes connect to; port 0 takes a free one [default: the port of the validator's address in the
-    /// genesis document, on loopback if that address is, else on all interfaces]
+    /// genesis document, on loopback if that address is, else on all interfaces; an observer: 127.0.0.1:0]
     #[arg(long, value_name = "ADDRESS:PORT")]
     p2p_addr: Option<SocketAddr>,
     /// A configuration file [default: HOME/config/config.toml, if it is there]
@@ -67,13 +70,10 @@ impl Run {
         let genesis_path = home.join(&config.files.genesis);
         let genesis = read_genesis(&genesis_path)?;
         self.refuse_public_devnet(&genesis, config.rpc.addr)?;
-        let key_path = home.join(&config.files.validator_key);
-        let password = config.files.password.as_deref().map(|path| home.join(path));
-        let key = read_key(&key_path, password.clone(), &genesis)?;
-        let node_key = read_node_key(&home.join(&config.files.node_key), password, &genesis)?;
+        let (identity, key_path) = self.identity(&home, &config, &genesis)?;
         let data = home.join(&config.files.data);
         let (chain_id, genesis_hash) = (genesis.chain_id().to_owned(), genesis.hash());
-        let options = NodeOptions { genesis, key, node_key, data, config };
+        let options = NodeOptions { genesis, identity, data, config };
         let node = Node::start(options).map_err(|error| start_failure(&error, &key_path))?;
         if self.until_stdin_closes {
             node.end_with_stdin();
@@ -91,6 +91,25 @@ impl Run {
             Reason::Chain(what) => Err(Failure::new(Exit::Failed, "DIVERGED", what)
                 .hint("keep the data folder as evidence, and compare with other validators")),
         }
+    }
+
+    /// What the node is, with its keys, and where the key is that says so.
+    fn identity(&self, home: &Path, config: &Config, genesis: &Genesis) -> Result<(Identity, PathBuf), Failure> {
+        let password = config.files.password.as_deref().map(|path| home.join(path));
+        let node_key_path = home.join(&config.files.node_key);
+        if self.observer {
+            let node_key = read_key(&node_key_path, password, genesis)?;
+            return Ok((Identity::Observer { node_key: node_key.into() }, node_key_path));
+        }
+        let path = home.join(&config.files.validator_key);
+        let key = read_key(&path, password.clone(), genesis).map_err(|failure| {
+            let is_observers_home = !path.exists() && node_key_path.exists() && !genesis.observers().is_empty();
+            if is_observers_home { failure.hint("give --observer to follow the chain without voting") } else { failure }
+        })?;
+        // A node that has nobody to meet needs no identity on the network.
+        let others = genesis.validators().len() + genesis.observers().len() - 1;
+        let node_key = if others == 0 { None } else { Some(Box::new(read_key(&node_key_path, password, genesis)?)) };
+        Ok((Identity::Validator { key: key.into(), node_key }, path))
     }
 
     /// The configuration with the options in place.
@@ -146,14 +165,6 @@ fn read_key(path: &Path, password: Option<PathBuf>, genesis: &Genesis) -> Result
     file.open(password.as_ref()).map_err(|error| Failure::of_key(path, &error))
 }
 
-/// The node's key, where there is somebody to meet.
-fn read_node_key(path: &Path, password: Option<PathBuf>, genesis: &Genesis) -> Result<Option<SecretKey>, Failure> {
-    if genesis.validator_set().count() == 1 {
-        return Ok(None);
-    }
-    read_key(path, password, genesis).map(Some)
-}
-
 fn config_failure(error: &ConfigError) -> Failure {
     Failure::new(Exit::Configuration, "CONFIG_INVALID", error.to_string())
         .hint("docs/operations.md says what each key may hold")
@@ -165,6 +176,12 @@ fn start_failure(error: &StartError, key_path: &Path) -> Failure {
     match error {
         StartError::NotAValidator { .. } => Failure::new(Exit::Key, "KEY_NOT_IN_GENESIS", message)
             .hint(format!("{} is another key, or the genesis document is another chain's", key_path.display())),
+        StartError::NotAnObserver { .. } => Failure::new(Exit::Key, "NODE_KEY_NOT_IN_GENESIS", message).hint(format!(
+            "althing genesis show lists the observers; {} is another key, or the document is another chain's",
+            key_path.display()
+        )),
+        StartError::IsAValidator { .. } => Failure::new(Exit::Key, "NODE_KEY_NOT_IN_GENESIS", message)
+            .hint("run the validator without --observer, or give --node-key with an observer's key"),
         StartError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
             Failure::new(Exit::Temporary, "PORT_IN_USE", message)
                 .hint("stop the process that listens there, or give --rpc-addr with another port")

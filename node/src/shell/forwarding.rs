@@ -1,0 +1,231 @@
+//! The way of a transaction from an observer to a validator: to one that its id chooses, and to the next when that one
+//! is away, too busy, or silent for a second.
+//!
+//! Transactions to one validator share requests, and few requests are under way, so that many callers do not exceed what
+//! a validator answers one peer. What was handed over is remembered within bounds until it is committed here, and handed
+//! over again from time to time: so a validator that took it in and failed costs seconds, and the same bytes again cost
+//! nothing, because a transaction is executed once. After a restart nothing is remembered; a validator still knows.
+
+mod courier;
+mod table;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use althing_ledger::Committed;
+use althing_network::{Handle, RequestError};
+use althing_rpc::api::{ApiError, ErrorCode};
+use althing_rpc::{Progress, Submission};
+use althing_types::{Hash, PublicKey, encode};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use self::courier::Courier;
+use self::table::Table;
+use super::asking::{Answer, Request, Standing, Taken};
+use super::clock::Clock;
+use super::company::Company;
+use super::stop::locked;
+use super::tracker::{News, Tracker};
+
+/// How long a validator may take before the next one is asked (`decisions.md` section 3).
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often what was not committed yet is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How many are handed over again at each look.
+const AGAIN_MAX: usize = 64;
+
+/// The way.
+pub(super) struct Forwarding {
+    handle: Handle,
+    company: Arc<Company>,
+    /// The node keys of all validators, by index.
+    validators: Vec<PublicKey>,
+    couriers: BTreeMap<PublicKey, Courier>,
+    table: Mutex<Table>,
+    tracker: Arc<Tracker>,
+    clock: Clock,
+    /// Whether a transaction is on the chain, as far as it is here.
+    is_included: IsIncluded,
+}
+
+/// Looks a transaction up in the ledger's index.
+pub(super) type IsIncluded = Box<dyn Fn(&Hash) -> bool + Send + Sync>;
+
+/// What came of handing a transaction over.
+enum Handed {
+    /// A validator took it, or had it.
+    Over { duplicate: bool, progress: Progress },
+    /// Nobody said so, and somebody may have taken it.
+    Perhaps,
+}
+
+impl Forwarding {
+    /// The way to the validators with these node keys. Must be called within the runtime.
+    pub(super) fn new(
+        handle: Handle,
+        company: Arc<Company>,
+        validators: Vec<PublicKey>,
+        (tracker, clock): (Arc<Tracker>, Clock),
+        is_included: IsIncluded,
+    ) -> Self {
+        let couriers = validators.iter().map(|key| (*key, Courier::start(handle.clone(), *key))).collect();
+        let table = Mutex::new(Table::default());
+        Self { handle, company, validators, couriers, table, tracker, clock, is_included }
+    }
+
+    /// Hands a transaction over that passed the doors here.
+    pub(super) async fn submit(&self, id: Hash, bytes: Vec<u8>) -> Result<Submission, ApiError> {
+        if let Some(progress) = self.pending(&id) {
+            return Ok(Submission { id, duplicate: true, progress });
+        }
+        let bytes = Arc::new(bytes);
+        let (duplicate, progress) = match self.hand_over(&id, &bytes).await? {
+            Handed::Over { duplicate, progress } => (duplicate, progress),
+            Handed::Perhaps => (false, Progress::Pending),
+        };
+        if matches!(progress, Progress::Pending | Progress::Accepted) {
+            locked(&self.table).note(id, &bytes, &progress, self.clock.uptime());
+            // Its block may have come while its answer was on the way; nobody would forget it then.
+            if (self.is_included)(&id) {
+                locked(&self.table).forget(&id);
+            }
+        }
+        if progress == Progress::Accepted {
+            self.tracker.accepted(&id);
+        }
+        Ok(Submission { id, duplicate, progress })
+    }
+
+    /// How far a transaction has come that is remembered here.
+    pub(super) fn pending(&self, id: &Hash) -> Option<Progress> {
+        locked(&self.table).progress(id)
+    }
+
+    /// How far a transaction has come by the word of the validator that its id chooses; unknown if it does not answer.
+    pub(super) async fn ask(&self, id: Hash) -> Progress {
+        let Some(key) = self.order(&id).find(|key| self.company.has(key)) else { return Progress::Unknown };
+        let request = encode(&Request::Whereabouts { id });
+        let answer = timeout(PATIENCE, self.handle.request(&key, request)).await;
+        match answer.ok().and_then(Result::ok).as_deref().map(Answer::from_bytes) {
+            Some(Ok(Answer::Whereabouts(standing))) => standing.into_progress(),
+            _ => Progress::Unknown,
+        }
+    }
+
+    /// Forgets what a block decided.
+    pub(super) fn committed(&self, committed: &Committed) {
+        let mut table = locked(&self.table);
+        if table.is_empty() {
+            return;
+        }
+        let included = committed.included.iter().map(|included| &included.id);
+        included.chain(committed.skipped.iter().map(|skipped| &skipped.id)).for_each(|id| table.forget(id));
+    }
+
+    /// Transactions and bytes that are remembered.
+    pub(super) fn load(&self) -> (usize, usize) {
+        locked(&self.table).load()
+    }
+
+    /// Hands over again what was not committed for a while, until the node ends.
+    pub(super) async fn keep(self: Arc<Self>) {
+        loop {
+            sleep(LOOK_EVERY).await;
+            let due = locked(&self.table).due(self.clock.uptime(), AGAIN_MAX);
+            let mut tasks = JoinSet::new();
+            for (id, bytes) in due {
+                let forwarding = self.clone();
+                tasks.spawn(async move { forwarding.again(id, bytes).await });
+            }
+            while tasks.join_next().await.is_some() {}
+        }
+    }
+
+    async fn again(&self, id: Hash, bytes: Arc<Vec<u8>>) {
+        match self.hand_over(&id, &bytes).await {
+            Ok(Handed::Over { progress: Progress::Accepted, .. }) => {
+                locked(&self.table).update(&id, &Progress::Accepted);
+                self.tracker.accepted(&id);
+            }
+            Ok(Handed::Over { progress: Progress::Expired, .. }) => self.gone(&id, &News::Expired),
+            Ok(Handed::Over { progress: Progress::Dropped { reason }, .. }) => self.gone(&id, &News::Dropped(reason)),
+            Ok(Handed::Over { .. } | Handed::Perhaps) => {}
+            Err(error) if error.code.is_retryable() => {}
+            Err(error) if error.code == ErrorCode::TxExpired => self.gone(&id, &News::Expired),
+            Err(error) => self.gone(&id, &News::Dropped(error.message.into_owned())),
+        }
+    }
+
+    /// A validator says that it will not come to be executed. A block that is on its way here may know better, and then
+    /// says so to whoever asks.
+    fn gone(&self, id: &Hash, news: &News) {
+        locked(&self.table).forget(id);
+        self.tracker.dropped(id, news);
+    }
+
+    /// Offers a transaction to one validator after the other until one takes it or refuses it for good.
+    async fn hand_over(&self, id: &Hash, bytes: &Arc<Vec<u8>>) -> Result<Handed, ApiError> {
+        let (mut refused, mut perhaps) = (None, false);
+        for key in self.order(id) {
+            let Some(courier) = self.couriers.get(&key).filter(|_| self.company.has(&key)) else { continue };
+            match timeout(PATIENCE, courier.carry(bytes)).await {
+                Ok(Ok(Taken::Yes { duplicate, standing })) if standing != Standing::Unknown => {
+                    return Ok(Handed::Over { duplicate, progress: standing.into_progress() });
+                }
+                Ok(Ok(Taken::No(refusal))) => {
+                    let error = ApiError::from(refusal);
+                    if !is_better_elsewhere(error.code) {
+                        return Err(error);
+                    }
+                    refused = Some(error);
+                }
+                Ok(Err(RequestError::NotConnected | RequestError::NoAnswer | RequestError::TooLong)) => {}
+                Ok(Err(RequestError::Busy | RequestError::TooMany)) => {
+                    let message = "the validators have more to do than they can";
+                    refused = refused.or(Some(ApiError::new(ErrorCode::Overloaded, message).retry_after_ms(500)));
+                }
+                Ok(Ok(Taken::Yes { .. }) | Err(RequestError::Failed { .. })) | Err(_) => perhaps = true,
+            }
+        }
+        match refused {
+            _ if perhaps => Ok(Handed::Perhaps),
+            Some(error) => Err(error),
+            None => Err(nobody()),
+        }
+    }
+
+    /// All validators, beginning with the one that the id chooses.
+    fn order(&self, id: &Hash) -> impl Iterator<Item = PublicKey> {
+        let first = chosen(id, self.validators.len());
+        let (before, after) = self.validators.split_at(first);
+        after.iter().chain(before).copied()
+    }
+}
+
+/// The place of the validator that an id chooses among so many.
+fn chosen(id: &Hash, validators: usize) -> usize {
+    let number = id.as_bytes().iter().take(4).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    let place = number.checked_rem(u64::try_from(validators).unwrap_or(u64::MAX)).unwrap_or(0);
+    usize::try_from(place).unwrap_or(0)
+}
+
+/// Whether another validator may take what this one does not.
+const fn is_better_elsewhere(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::Internal
+            | ErrorCode::MempoolFull
+            | ErrorCode::LaneBusy
+            | ErrorCode::LaneSilent
+            | ErrorCode::Syncing
+            | ErrorCode::ShuttingDown
+            | ErrorCode::Overloaded
+            | ErrorCode::NotAValidator
+    )
+}
+
+fn nobody() -> ApiError {
+    ApiError::new(ErrorCode::NoValidator, "this observer is connected to no validator").retry_after_ms(1_000)
+}

@@ -1,0 +1,164 @@
+//! Bringing up a node that follows: a store, a ledger, a window, and a loop that fetches what the validators made final.
+//!
+//! It has no log, because it signs nothing that it would have to remember. It is known by its node key, which the
+//! genesis document lists. Nothing of it is trusted by others, and it trusts nobody but certificates.
+
+use std::sync::{Arc, OnceLock};
+
+use althing_genesis::Genesis;
+use althing_ledger::{FinalBlock, Ledger, Reader};
+use althing_network::{Handle, Options, Peer};
+use althing_storage::RocksStore;
+use althing_types::{Height, PublicKey, SecretKey};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use super::clock::Clock;
+use super::company::{Company, Reception};
+use super::data_folder::{DataFolder, Owner};
+use super::desk::Desk;
+use super::entrance::{Entrance, Way};
+use super::executor::Executor;
+use super::follow::{Aside, Follower, Source};
+use super::forwarding::Forwarding;
+use super::heads::Horizon;
+use super::intake::Intake;
+use super::mailbox::Mailbox;
+use super::p2p;
+use super::start::{Closing, Door, Node, Premises, StartError, inner_mailbox, listen, open_ledger, runtime};
+use super::stop::Stop;
+use super::tracker::Tracker;
+use super::window::{Place, Window, WindowParts};
+
+/// Starts an observer. When this returns, it serves what it has and follows on.
+pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, StartError> {
+    let Premises { genesis, data, config, metrics } = premises;
+    let public_key = node_key.public_key();
+    let options = p2p::options(&genesis, p2p::Own::Observer(place(&genesis, &public_key)?), node_key, &config.p2p)?;
+    let folder = DataFolder::open(&data, &genesis.hash(), Owner::Observer(public_key))?;
+    folder.refuse_lost_parts()?;
+    let (store, ledger) = open_ledger(&folder, &genesis, &config)?;
+    folder.bind(&genesis.hash())?;
+    let head = ledger.head();
+    tracing::info!(height = head.header.height.get(), state_root = %head.summary.state_root, "found on disk");
+
+    let runtime = runtime()?;
+    let (listener, rpc_addr) = listen(&runtime, &config)?;
+    let company = Arc::new(Company::new());
+    let horizon = Arc::new(Horizon::new(genesis.committee(), head.header.height));
+    let desk = Arc::new(OnceLock::new());
+    let sources = sources(&options);
+    let reception = Reception { company: company.clone(), horizon: horizon.clone(), desk: desk.clone() };
+    let network = runtime.block_on(p2p::start(options, reception))?;
+    let handle = network.handle();
+
+    let whole = Whole { ledger, store: store.clone(), company: company.clone(), handle: handle.clone() };
+    let Limbs { stop, clock, tracker, reader, intake, forwarding, blocks, height, closing } =
+        whole.start(&runtime, &genesis);
+    let way = Way::Forwarding(forwarding.clone());
+    let entrance = Arc::new(Entrance { reader: reader.clone(), intake, tracker: tracker.clone(), way });
+    // Nobody else sets it.
+    let _first = desk.set(Desk::new(entrance.clone(), stop.clone()));
+    let follower = Follower {
+        reader,
+        handle: handle.clone(),
+        company,
+        horizon: horizon.clone(),
+        committee: Arc::new(genesis.committee()),
+        sources,
+        blocks,
+        height: height.clone(),
+        clock,
+        stop: stop.clone(),
+        aside: Aside::default(),
+    };
+    runtime.spawn(follower.run());
+    runtime.spawn(forwarding.clone().keep());
+    let parts = WindowParts {
+        place: Place::Observer { horizon, forwarding },
+        node_key: public_key,
+        network: Some(handle),
+        entrance,
+        store,
+        heads: height,
+        clock,
+        stop: stop.clone(),
+        metrics,
+    };
+    let serving = Window::new(&genesis, parts).open(&runtime, listener, &config.rpc);
+    Ok(Node { stop, rpc_addr, runtime, serving, network: Some(network), tracker, closing, _folder: folder })
+}
+
+/// What the limbs are made of.
+struct Whole {
+    ledger: Ledger<RocksStore>,
+    store: RocksStore,
+    company: Arc<Company>,
+    handle: Handle,
+}
+
+/// What runs on threads of its own, and the ways to it.
+struct Limbs {
+    stop: Stop,
+    clock: Clock,
+    tracker: Arc<Tracker>,
+    reader: Reader<RocksStore>,
+    intake: Intake<RocksStore>,
+    forwarding: Arc<Forwarding>,
+    blocks: Arc<Mailbox<FinalBlock>>,
+    height: watch::Receiver<Height>,
+    closing: Closing,
+}
+
+impl Whole {
+    /// Starts the thread of the ledger, the one that verifies transactions, and the tasks that hand them over.
+    fn start(self, runtime: &Runtime, genesis: &Genesis) -> Limbs {
+        let (stop, clock, tracker) = (Stop::new(), Clock::start(), Arc::new(Tracker::new()));
+        let reader = self.ledger.reader();
+        let intake = Intake::new(reader.clone(), genesis.hash(), *genesis.params(), clock);
+        let forwarding = {
+            // Its tasks belong to the runtime.
+            let _entered = runtime.enter();
+            let index = reader.clone();
+            // A store that cannot be read ends the process elsewhere.
+            let is_included = Box::new(move |id: &_| index.is_included(id).unwrap_or(false));
+            let validators = genesis.validators().iter().map(|validator| validator.node_key).collect();
+            let told = (tracker.clone(), clock);
+            Arc::new(Forwarding::new(self.handle, self.company, validators, told, is_included))
+        };
+        let blocks = inner_mailbox::<FinalBlock>();
+        let (height_sender, height) = watch::channel(self.ledger.head().header.height);
+        let (forgetting, waiting) = (forwarding.clone(), tracker.clone());
+        let executor = Executor {
+            ledger: self.ledger,
+            blocks: blocks.clone(),
+            height: height_sender,
+            compares: true,
+            committed: Box::new(move |committed, _| {
+                forgetting.committed(committed);
+                waiting.committed(committed);
+            }),
+        };
+        let threads = vec![executor.start(stop.clone()), intake.start(stop.clone())];
+        let (doors, closed_blocks) = (intake.clone(), blocks.clone());
+        let doors = vec![Door(Box::new(move || doors.close())), Door(Box::new(move || closed_blocks.close()))];
+        let closing = Closing { doors, threads, store: self.store };
+        Limbs { stop, clock, tracker, reader, intake, forwarding, blocks, height, closing }
+    }
+}
+
+/// The place of the observer with this node key in the document.
+fn place(genesis: &Genesis, key: &PublicKey) -> Result<usize, StartError> {
+    let validator = genesis.validators().iter().find(|validator| validator.node_key == *key);
+    if let Some(validator) = validator {
+        return Err(StartError::IsAValidator { key: *key, name: validator.name.clone() });
+    }
+    let place = genesis.observers().iter().position(|observer| observer.node_key == *key);
+    place.ok_or(StartError::NotAnObserver { key: *key })
+}
+
+/// Everybody who may have blocks.
+fn sources(options: &Options) -> Vec<Source> {
+    let source = |peer: &Peer| Source { key: peer.key, name: peer.name.clone(), role: peer.role };
+    options.peers.iter().map(source).collect()
+}
