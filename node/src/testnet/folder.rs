@@ -274,6 +274,7 @@ impl Layout {
             seed: description.seed.clone(),
             validators: description.validators,
             accounts: description.accounts,
+            observers: 0,
             p2p_base_port: ports.first().map_or(0, |ports| ports.p2p),
             time: TimeMs::new(u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()),
         };

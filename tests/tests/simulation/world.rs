@@ -134,6 +134,7 @@ impl World {
             seed: "simulation".to_owned(),
             validators: n,
             accounts: ACCOUNTS,
+            observers: 0,
             p2p_base_port: 26_700,
             time: TimeMs::new(START_MS),
         };
