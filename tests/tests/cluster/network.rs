@@ -155,11 +155,11 @@ pub(crate) fn wall_ms() -> u64 {
     u64::try_from(since.as_millis()).expect("it is a while until then")
 }
 
-/// The first of so many ports in a row that nobody uses, below those that the system hands out by itself. Tests that run
-/// at the same time look in different places.
+/// The first of so many ports in a row that nobody uses, below those that the system hands out by itself and those
+/// that `althing testnet` draws. Tests that run at the same time look in different places.
 fn free_ports(count: u16) -> u16 {
     const FIRST: u16 = 12_000;
-    const LAST: u16 = 32_000;
+    const LAST: u16 = 20_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let places = (LAST - FIRST) / 32;
     let start = u16::try_from(std::process::id() % u32::from(places)).expect("small");

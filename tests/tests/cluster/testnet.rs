@@ -139,7 +139,8 @@ fn assert_gone(network: &Value) {
     for (index, node) in network["nodes"].as_array().expect("a list").iter().enumerate() {
         let p2p: SocketAddr = node["p2p"].as_str().expect("an address").parse().expect("an address");
         for address in [rpc(network, index), p2p] {
-            TcpListener::bind(address).unwrap_or_else(|error| panic!("{address} is not free: {error}"));
+            // Another network may look whether it is free at this very moment.
+            until(&format!("{address} is free"), || TcpListener::bind(address).is_ok());
         }
     }
 }
