@@ -42,6 +42,9 @@ const ORPHANS_MAX: Duration = Duration::from_secs(5);
 /// Bytes of the path of a Unix socket that every system takes (104 on macOS, 108 on Linux).
 const SOCKET_PATH_BYTES_MAX: usize = 100;
 
+/// How long a process may take between its fork and its program.
+const STARTING_MAX: Duration = Duration::from_millis(500);
+
 const DESCRIPTION: &str = "testnet.json";
 const LOCK: &str = "testnet.lock";
 const RECORD: &str = "run.json";
@@ -240,7 +243,14 @@ impl Layout {
         let path = self.at(LOCK);
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(io_error("open", &path))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        // A process that another thread is just starting holds copies of our files for a moment, also of a lock that
+        // was given back; it is not somebody else.
+        let mut taken = Ok(());
+        Patience::of(STARTING_MAX).until(|| {
+            taken = flock(&file, FlockOperation::NonBlockingLockExclusive);
+            taken != Err(rustix::io::Errno::WOULDBLOCK)
+        });
+        match taken {
             Ok(()) => Ok(file),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(TestnetError::InUse { folder: self.0.clone() }),
             Err(errno) => Err(io_error("lock", &path)(errno.into())),
