@@ -68,6 +68,10 @@ fn an_observer_follows_and_its_proofs_hold() {
     assert_eq!((&status["role"], &status["sync"]["state"]), (&json!("observer"), &json!("synced")), "{status}");
     let refused = call(observer.rpc, "consensus_state", &json!({})).expect_err("it takes no part");
     assert_eq!(refused.symbol(), "NOT_A_VALIDATOR");
+    let shown = program().args(["node", "status", "--rpc", &format!("http://{}", observer.rpc)]).output();
+    let shown = shown.expect("the program can be started");
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("observer"), "it does not say what it is");
     assert_eq!(get(observer.rpc, "/readyz").expect("it answers").0, 200);
 }
 

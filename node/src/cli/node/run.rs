@@ -98,7 +98,7 @@ impl Run {
         let password = config.files.password.as_deref().map(|path| home.join(path));
         let node_key_path = home.join(&config.files.node_key);
         if self.observer {
-            let node_key = read_key(&node_key_path, password, genesis)?;
+            let node_key = read_node_key(&node_key_path, password, genesis)?;
             return Ok((Identity::Observer { node_key: node_key.into() }, node_key_path));
         }
         let path = home.join(&config.files.validator_key);
@@ -108,7 +108,8 @@ impl Run {
         })?;
         // A node that has nobody to meet needs no identity on the network.
         let others = genesis.validators().len() + genesis.observers().len() - 1;
-        let node_key = if others == 0 { None } else { Some(Box::new(read_key(&node_key_path, password, genesis)?)) };
+        let node_key =
+            if others == 0 { None } else { Some(Box::new(read_node_key(&node_key_path, password, genesis)?)) };
         Ok((Identity::Validator { key: key.into(), node_key }, path))
     }
 
@@ -163,6 +164,14 @@ fn read_key(path: &Path, password: Option<PathBuf>, genesis: &Genesis) -> Result
     file.check_chain(genesis.is_dev()).map_err(|error| Failure::of_key(path, &error))?;
     let password = password::for_opening(&file, path, password.as_deref())?;
     file.open(password.as_ref()).map_err(|error| Failure::of_key(path, &error))
+}
+
+/// The key of the node itself, which whoever runs a first validator may not know to be another file.
+fn read_node_key(path: &Path, password: Option<PathBuf>, genesis: &Genesis) -> Result<SecretKey, Failure> {
+    read_key(path, password, genesis).map_err(|failure| match failure.remedy() {
+        Some(_) => failure,
+        None => failure.hint("give --node-key FILE: the node's identity on the network, beside the key that votes"),
+    })
 }
 
 fn config_failure(error: &ConfigError) -> Failure {

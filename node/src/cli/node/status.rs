@@ -1,7 +1,7 @@
 //! `althing node status`: how a node is, in one look.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::Exit;
 use crate::cli::account::plain;
@@ -18,22 +18,25 @@ pub(crate) struct Status {
 impl Status {
     pub(crate) fn run(self, output: &Output) -> Result<Exit, Failure> {
         let status = self.remote.ask("node_status", json!({}))?;
-        let consensus = self.remote.ask("consensus_state", json!({}))?;
+        // An observer takes no part in agreement, and has nothing to say of it.
+        let is_observer = status["role"] == "observer";
+        let consensus = if is_observer { Value::Null } else { self.remote.ask("consensus_state", json!({}))? };
         let halted = consensus["halted"].as_str().map(str::to_owned);
         let human = || {
             let latest = &status["latest"];
             list(&[
+                ("role", plain(&status["role"])),
                 ("chain", plain(&status["chainId"])),
                 ("genesis", plain(&status["genesisHash"])),
                 ("version", plain(&status["version"]["semver"])),
                 ("height", plain(&latest["height"])),
                 ("state root", plain(&latest["stateRoot"])),
                 ("certified to", plain(&latest["certifiedHeight"])),
-                ("view", plain(&consensus["view"])),
+                ("view", if is_observer { "none".to_owned() } else { plain(&consensus["view"]) }),
                 ("sync", plain(&status["sync"]["state"])),
                 ("peers", format!("{} of {}", status["peers"]["connected"], status["peers"]["expected"])),
                 ("pool", format!("{} transactions", status["mempool"]["txs"])),
-                ("voting", halted.clone().unwrap_or_else(|| "yes".to_owned())),
+                ("voting", halted.clone().unwrap_or_else(|| if is_observer { "no" } else { "yes" }.to_owned())),
             ])
         };
         output.either(human, json!({ "status": status, "consensus": consensus }))?;
