@@ -10,6 +10,7 @@
 pub mod control;
 mod error;
 mod folder;
+mod guard;
 mod identity;
 pub mod log;
 mod naming;
@@ -23,6 +24,7 @@ mod supervisor;
 mod view;
 
 pub use error::TestnetError;
+pub use guard::guard;
 pub use network::{Progress, Testnet};
 pub use options::{
     ACCOUNTS_DEFAULT, ACCOUNTS_MAX, BASE_PORT_DEFAULT, BASE_PORT_MAX, BASE_PORT_MIN, Options, READY_TIMEOUT_DEFAULT,

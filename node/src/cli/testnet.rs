@@ -85,6 +85,9 @@ A node that runs is ended in order first.")]
     /// Run a network for `up --detach`, which starts this
     #[command(hide = true)]
     Supervise(background::Supervise),
+    /// Let a paused node go on when the process that paused it is gone; `pause` starts this
+    #[command(hide = true)]
+    Guard(background::Guard),
 }
 
 /// Which network.
@@ -108,6 +111,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
         Command::Resume(resume) => resume.run(output),
         Command::Logs(logs) => logs.run(output),
         Command::Supervise(supervise) => supervise.run(),
+        Command::Guard(guard) => guard.run(),
     }
 }
 

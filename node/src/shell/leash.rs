@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Signal, getpid, kill_process};
+
 use super::stop::Stop;
 
 /// How long ending in order may take before the process ends where it stands. Nobody is left who could do it; what was
@@ -23,7 +25,8 @@ pub(super) fn watch(stop: Stop) {
         stop.ask();
         thread::sleep(ENDING_MAX);
         tracing::error!(seconds = ENDING_MAX.as_secs(), "ending in order takes too long: the process ends");
-        std::process::exit(1);
+        // Not by `exit`, which would run what other threads still use, and may wait for them.
+        let _killed = kill_process(getpid(), Signal::KILL);
     };
     let spawned = thread::Builder::new().name("leash".to_owned()).spawn(watch);
     spawned.expect("the system has room for the node's threads");

@@ -11,8 +11,9 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
-/// The place of the start in `/proc/PID/stat`, counted from the state, which follows the name (proc(5): fields 22
-/// and 3).
+/// Places in `/proc/PID/stat`, counted from the state, which follows the name (proc(5): fields 20, 22 and 3).
+const THREADS_AFTER_STATE: usize = 17;
+/// The same.
 const START_AFTER_STATE: usize = 19;
 
 /// A process, this one and no later one with its number.
@@ -21,7 +22,7 @@ pub(super) struct ProcessId {
     /// Its number.
     pub(super) pid: u32,
     /// When it started: the name of the boot and ticks since then, or what `ps` says. Only compared.
-    started: String,
+    pub(super) started: String,
 }
 
 impl ProcessId {
@@ -64,9 +65,11 @@ fn started(pid: u32) -> Option<(String, bool)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name may hold anything, also spaces and parentheses, and ends with the last of them.
     let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ');
-    let is_over = fields.next().is_some_and(|state| matches!(state, "Z" | "X"));
-    let ticks = fields.nth(START_AFTER_STATE - 1)?;
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let is_ended = fields.first().is_some_and(|state| matches!(*state, "Z" | "X"));
+    // The first thread may be over while others still hold the sockets and locks of the process.
+    let is_over = is_ended && fields.get(THREADS_AFTER_STATE).is_none_or(|threads| matches!(*threads, "0" | "1"));
+    let ticks = fields.get(START_AFTER_STATE)?;
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     Some((format!("{}:{ticks}", boot.trim()), is_over))
 }

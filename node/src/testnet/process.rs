@@ -2,19 +2,19 @@
 //!
 //! The node holds the reading end of a pipe whose writing end is here, and ends when that closes: also when this
 //! process is killed. It is in a process group of its own, so that Ctrl-C on a terminal reaches only this process, which
-//! then ends the nodes in order. A stopped node cannot notice a closed pipe; the system hangs up and continues a stopped
-//! group whose last relative is gone (POSIX, `_exit`), and the next start ends what is left.
+//! then ends the nodes in order. A stopped node cannot notice a closed pipe, so it has a guard.
 
 use std::fs;
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 use rustix::process::Signal;
 
 use super::error::TestnetError;
 use super::folder::{Folder, io_error};
+use super::guard::Guard;
 use super::identity::ProcessId;
 use super::log;
 use super::ports::local;
@@ -27,7 +27,9 @@ pub(super) struct NodeProcess {
     /// The node ends when this closes.
     leash: Option<ChildStdin>,
     id: Option<ProcessId>,
-    is_paused: bool,
+    /// While it is paused.
+    guard: Option<Guard>,
+    program: PathBuf,
     ended: Option<ExitStatus>,
 }
 
@@ -42,7 +44,7 @@ impl NodeProcess {
         command.stdin(Stdio::piped()).stdout(also).stderr(log).process_group(0);
         let mut child = command.spawn().map_err(io_error("start", program))?;
         let (leash, id) = (child.stdin.take(), ProcessId::of(child.id()));
-        Ok(Self { child, leash, id, is_paused: false, ended: None })
+        Ok(Self { child, leash, id, guard: None, program: program.to_path_buf(), ended: None })
     }
 
     /// The process, while there is one.
@@ -59,13 +61,13 @@ impl NodeProcess {
     }
 
     pub(super) const fn is_paused(&self) -> bool {
-        self.is_paused
+        self.guard.is_some()
     }
 
     /// Asks the node to end in order. A stopped one is continued, or it would not hear.
     pub(super) fn ask_to_end(&mut self) {
         self.leash = None;
-        if self.is_paused {
+        if self.is_paused() {
             // One that cannot be continued is killed when its time is over.
             let _continued = self.resume();
         }
@@ -78,22 +80,22 @@ impl NodeProcess {
         }
         self.child.kill()?;
         let status = self.child.wait()?;
-        (self.ended, self.is_paused) = (Some(status), false);
+        (self.ended, self.guard) = (Some(status), None);
         Ok(status)
     }
 
     /// Stops the node where it stands.
     pub(super) fn pause(&mut self) -> io::Result<()> {
-        self.signal(Signal::STOP)?;
-        self.is_paused = true;
-        Ok(())
+        if let Some(id) = self.id() {
+            self.guard = Some(Guard::start(&self.program, &id)?);
+        }
+        self.signal(Signal::STOP)
     }
 
     /// Lets a stopped node go on.
     pub(super) fn resume(&mut self) -> io::Result<()> {
-        self.signal(Signal::CONT)?;
-        self.is_paused = false;
-        Ok(())
+        self.guard = None;
+        self.signal(Signal::CONT)
     }
 
     fn signal(&mut self, signal: Signal) -> io::Result<()> {

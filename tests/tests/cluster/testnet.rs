@@ -123,6 +123,11 @@ fn is_alive(pid: u32) -> bool {
     test_kill_process(known).is_ok() && !stat.contains(") Z ")
 }
 
+/// What Linux says about a process; elsewhere that it stands still.
+fn stat(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_else(|_| ") T ".to_owned())
+}
+
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = now() + PATIENCE;
     while !is_so() {
@@ -203,9 +208,13 @@ fn nothing_survives_a_supervisor_that_is_killed_not_even_a_paused_node() {
     signal(place.supervisor(), Signal::KILL);
     assert_gone(&network);
 
+    // Paused twice, so that what ended the first pause could end the second one.
     let again = place.json(&["up", "--detach"]);
     assert_eq!(again["genesisHash"], network["genesisHash"]);
-    place.json(&["pause", "0"]);
+    for command in ["pause", "resume", "pause"] {
+        place.json(&[command, "0"]);
+    }
+    until("it stands still", || stat(pids(&again)[0]).contains(") T "));
     signal(place.supervisor(), Signal::KILL);
     assert_gone(&again);
     assert_eq!(place.json(&["down"])["wasRunning"], false);
@@ -264,8 +273,7 @@ fn a_node_is_paused_resumed_killed_and_restarted_by_name_and_its_log_is_shown() 
     let state = || place.json_of_status();
     assert_eq!(place.json(&["pause", "validator-0"])["state"], "paused");
     assert_eq!(state()["nodes"][0]["state"], "paused");
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pids(&network)[0])).unwrap_or_else(|_| ") T ".to_owned());
-    assert!(stat.contains(") T "), "it stands still: {stat}");
+    until("it stands still", || stat(pids(&network)[0]).contains(") T "));
     assert_eq!(place.refusal(&["pause", "0"]).1, "NODE_STATE");
     assert_eq!(place.json(&["resume", "0"])["state"], "running");
     assert_eq!(place.refusal(&["resume", "0"]).1, "NODE_STATE");
@@ -294,15 +302,16 @@ fn a_node_is_paused_resumed_killed_and_restarted_by_name_and_its_log_is_shown() 
 
 /// Follows a log until something new is in it, and interrupts.
 fn follow(place: &Place) {
-    let mut following = place.command(&["logs", "0", "-n", "0", "-f"]);
+    let mut following = place.command(&["logs", "0", "-n", "1", "-f"]);
     let mut following = following.stdout(Stdio::piped()).spawn().expect("the program can be started");
     let mut shown = BufReader::new(following.stdout.take().expect("it is piped"));
-    std::thread::scope(|scope| {
-        scope.spawn(|| place.json(&["restart", "0"]));
-        let mut line = String::new();
-        shown.read_line(&mut line).expect("ours");
-        assert!(!line.trim().is_empty());
-    });
+    let mut line = String::new();
+    // The last line of the past; what comes now is followed.
+    shown.read_line(&mut line).expect("ours");
+    place.json(&["restart", "0"]);
+    line.clear();
+    shown.read_line(&mut line).expect("ours");
+    assert!(!line.trim().is_empty());
     signal(following.id(), Signal::INT);
     assert!(following.wait().expect("ours").success());
 }

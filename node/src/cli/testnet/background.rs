@@ -17,7 +17,7 @@ use super::up::{Shape, Told, explain, view_of};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
-use crate::testnet::{Interrupts, Progress, Supervisor, TestnetError, View};
+use crate::testnet::{self, Interrupts, Progress, Supervisor, TestnetError, View};
 
 #[derive(Debug, Args)]
 pub(crate) struct Supervise {
@@ -29,6 +29,23 @@ pub(crate) struct Supervise {
     ephemeral: bool,
     #[command(flatten)]
     shape: Shape,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Guard {
+    /// The number of the node's process
+    #[arg(long, value_name = "N")]
+    pid: u32,
+    /// When that process started
+    #[arg(long, value_name = "TEXT")]
+    started: String,
+}
+
+impl Guard {
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        testnet::guard(self.pid, self.started).map_err(|error| failed(&error.to_string()))?;
+        Ok(Exit::Done)
+    }
 }
 
 /// Starts a network in a process of its own, and returns when it is ready.
