@@ -68,7 +68,7 @@ fmt: ## format the source
 	cargo fmt --all
 
 simulate: ## run the simulator with SEEDS seeds (default 5000)
-	ALTHING_SEEDS=$(SEEDS) cargo test --release --locked -p althing-tests --test all simulation -- --nocapture
+	ALTHING_SEEDS=$(SEEDS) cargo test --release --locked --workspace --test all simulation -- --nocapture
 
 ci: ## run what CI runs
 	bash .ci/run

@@ -35,6 +35,13 @@ pub enum Input {
         /// The batch.
         batch: CheckedBatch,
     },
+    /// A batch arrived that is not worth a check ([`crate::Mempool::is_worth_checking`]).
+    Repeated {
+        /// Who sent it.
+        from: ValidatorIndex,
+        /// The lane that it names.
+        lane: u32,
+    },
     /// A batch arrived and did not pass.
     Rejected {
         /// Who sent it.

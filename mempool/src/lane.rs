@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use althing_types::{Hash, LaneTip};
+use althing_types::{Hash, LaneTip, SignedBatch};
 
 use crate::batch::CheckedBatch;
 use crate::journal::Lsn;
@@ -139,10 +139,20 @@ impl Lane {
 
     /// Another batch for the place of this one, kept or pending.
     pub(crate) fn rival(&self, batch: &CheckedBatch) -> Option<&CheckedBatch> {
-        let tip = batch.tip();
-        let kept = self.chain.get(&tip.seq).and_then(|digest| self.held.get(&(tip.seq, *digest)));
-        let known = kept.map(|held| &held.batch).or_else(|| self.pending.get(&tip.seq));
-        known.filter(|known| known.digest() != batch.digest())
+        self.known_at(batch.tip().seq).filter(|known| known.digest() != batch.digest())
+    }
+
+    /// Whether exactly this batch was kept, in the chain or beside it.
+    pub(crate) fn has_held(&self, signed: &SignedBatch) -> bool {
+        let seq = signed.batch.seq;
+        let at_place = self.held.range((seq, Hash::ZERO)..).take_while(|((place, _), _)| *place == seq);
+        at_place.map(|(_, held)| held.batch.signed()).any(|held| **held == *signed)
+    }
+
+    /// The batch at a place of the chain, or the one that waits to be linked to it.
+    pub(crate) fn known_at(&self, seq: u64) -> Option<&CheckedBatch> {
+        let kept = self.chain.get(&seq).and_then(|digest| self.held.get(&(seq, *digest)));
+        kept.map(|held| &held.batch).or_else(|| self.pending.get(&seq))
     }
 
     /// Batches and bytes of the chain, and of what waits to be linked to it, above a number.

@@ -109,6 +109,11 @@ pub(crate) fn room_of_batch(max: &Share) -> Share {
 }
 
 impl Pool {
+    /// Transactions that may leave the pool.
+    pub(crate) const fn ready_count(&self) -> u64 {
+        self.ready.transactions
+    }
+
     /// Transactions in the pool.
     pub(crate) fn count(&self) -> usize {
         self.entries.len()

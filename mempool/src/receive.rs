@@ -1,22 +1,47 @@
 //! Batches that arrive: what is kept, what waits, what is dropped, and what is evidence (L1, L3, L9).
 
-use althing_types::{DataJudgement, Evidence, LaneTip, ValidatorIndex};
+use althing_types::{
+    Batch, DataJudgement, Evidence, Hash, LaneTip, Monotonic, SignedBatch, ValidatorIndex, encoded_len,
+};
 
 use crate::batch::{CheckedBatch, Fault, RejectedBatch};
 use crate::config::{LANE_BATCHES_MAX, LANE_BYTES_MAX, NAMED_BYTES_MAX, RECEIVER_PART};
+use crate::lane::Lane;
 use crate::output::Output;
 use crate::state::{Context, Mempool};
 
 impl Mempool {
+    /// Whether a batch that arrived is worth the check of all its signatures: it could be kept, or be evidence, or a
+    /// block names it. What is here already, or committed, or beyond the window, is not, however often it is sent (L1).
+    /// Changes nothing; costs comparisons, and a hash where only its name can make it useful.
+    pub fn is_worth_checking(&self, signed: &SignedBatch) -> bool {
+        let Batch { lane: number, seq, .. } = signed.batch;
+        // The check refuses a lane that there is not before it looks at anything else.
+        let Some(lane) = self.lane(number) else { return true };
+        if seq <= lane.committed() || lane.has_held(signed) {
+            return false;
+        }
+        let known = lane.known_at(seq);
+        let is_rival = !lane.is_exposed && known.is_some_and(|known| **known.signed() != *signed);
+        // A batch of ours that is not here shows that our log was lost (D6).
+        let is_own = number == self.config.own_lane();
+        let could_wait = known.is_none() && seq > lane.tip().seq && self.is_within(lane, seq, encoded_len(signed));
+        is_own || is_rival || could_wait || self.is_named(signed.batch.digest())
+    }
+
+    /// Somebody sent a batch that needs no check. If it is the owner, an acknowledgement was lost, so it is said once
+    /// more.
+    pub(crate) fn on_repeated(&mut self, now: Monotonic, from: ValidatorIndex, lane: u32) {
+        if from != self.config.me && u32::from(from.get()) == lane {
+            self.note_unsaid(now, lane);
+        }
+    }
+
     /// A batch arrived, from its owner or from anybody who holds it: its signature says whose it is.
     pub(crate) fn on_batch(&mut self, cx: &mut Context<'_>, from: ValidatorIndex, batch: CheckedBatch) {
         let tip = batch.tip();
         if self.lane(tip.lane).is_none_or(|lane| lane.held(tip.seq, tip.tip).is_some() || tip.seq <= lane.committed()) {
-            // Its owner sends it again because an acknowledgement was lost, so it is said once more.
-            if from != self.config.me && u32::from(from.get()) == tip.lane {
-                self.note_unsaid(cx.now, tip.lane);
-            }
-            return;
+            return self.on_repeated(cx.now, from, tip.lane);
         }
         self.expose(cx, &batch);
         if tip.lane == self.config.own_lane() {
@@ -33,17 +58,29 @@ impl Mempool {
     /// Takes a batch that no block names, if it comes within the receiver's window (L3).
     fn receive(&mut self, batch: CheckedBatch) {
         let (tip, own) = (batch.tip(), self.config.own_lane());
-        let Some(lane) = self.lane_mut(tip.lane).filter(|_| tip.lane != own) else { return };
-        let base = lane.window_base();
-        let (_, bytes) = lane.used_above(base);
-        // One batch is kept for each number, so the highest number bounds the count as well.
-        let ahead_max = LANE_BATCHES_MAX.saturating_mul(u64::try_from(RECEIVER_PART).unwrap_or(1));
-        let within = tip.seq <= base.saturating_add(ahead_max)
-            && bytes.saturating_add(batch.bytes()) <= LANE_BYTES_MAX.saturating_mul(RECEIVER_PART);
-        if within && tip.seq > lane.tip().seq && lane.rival(&batch).is_none() {
+        let Some(lane) = self.lane(tip.lane).filter(|_| tip.lane != own) else { return };
+        if !self.is_within(lane, tip.seq, batch.bytes()) || tip.seq <= lane.tip().seq || lane.rival(&batch).is_some() {
+            return;
+        }
+        if let Some(lane) = self.lane_mut(tip.lane) {
             lane.wait(batch);
             self.touched.insert(tip.lane);
         }
+    }
+
+    /// Whether the receiver's window has room for a batch of so many bytes at this place (L3).
+    fn is_within(&self, lane: &Lane, seq: u64, bytes: usize) -> bool {
+        let base = lane.window_base();
+        // One batch is kept for each number, so the highest number bounds the count as well.
+        let ahead_max = LANE_BATCHES_MAX.saturating_mul(u64::try_from(RECEIVER_PART).unwrap_or(1));
+        let (_, used) = lane.used_above(base);
+        seq <= base.saturating_add(ahead_max)
+            && used.saturating_add(bytes) <= LANE_BYTES_MAX.saturating_mul(RECEIVER_PART)
+    }
+
+    /// Whether a block that waits names a batch.
+    fn is_named(&self, digest: Hash) -> bool {
+        self.checks.values().any(|check| check.places_of(digest).next().is_some())
     }
 
     /// Gives out evidence if the owner signed another batch for the same place (L9, R9).

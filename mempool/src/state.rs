@@ -66,6 +66,8 @@ pub struct Mempool {
 pub struct Snapshot {
     /// Transactions in the pool.
     pub pool_count: usize,
+    /// Those of them that may leave it. The others wait for a sequence number before their own.
+    pub ready_count: u64,
     /// Their bytes.
     pub pool_bytes: usize,
     /// Transactions in batches of our own that are not decided.
@@ -166,6 +168,7 @@ impl Mempool {
         });
         Snapshot {
             pool_count: self.pool.count(),
+            ready_count: self.pool.ready_count(),
             pool_bytes: self.pool.bytes(),
             in_flight_count: self.in_flight.len(),
             own_batches,

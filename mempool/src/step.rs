@@ -20,6 +20,7 @@ impl Mempool {
         match input {
             Input::Admit(candidate) => self.on_admit(cx, candidate),
             Input::Batch { from, batch } => self.on_batch(cx, from, batch),
+            Input::Repeated { from, lane } => self.on_repeated(cx.now, from, lane),
             Input::Rejected { from, rejected } => self.on_rejected(cx, from, &rejected),
             Input::Acks { from, acks } => self.on_acks(cx, from, &acks),
             Input::GetBatches { from, range } => self.on_get_batches(cx, from, range),

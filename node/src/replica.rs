@@ -15,6 +15,7 @@ pub mod archive;
 mod event;
 pub mod following;
 mod route;
+pub mod wire;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,15 @@
 //! Real processes, real disks, real sockets: what an operator would see. Everything runs on loopback with free ports and
 //! in temporary folders, and every process that is started is ended by its id.
 
+mod bad_input;
 mod committee;
+mod disk;
+mod full_disk;
+mod hardship;
 mod lies;
+mod load;
 mod network;
+mod nodes;
 mod observer;
 mod process;
 mod rpc;

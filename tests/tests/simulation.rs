@@ -17,7 +17,6 @@ mod node;
 mod options;
 mod random;
 mod scenarios;
-mod wire;
 mod world;
 mod writer;
 
@@ -70,7 +69,8 @@ fn run_all(seeds: impl IntoIterator<Item = u64>, options: impl Fn(u64) -> Option
 fn report(outcomes: &[(u64, Outcome)]) {
     let told = outcomes.iter().filter_map(|(seed, outcome)| {
         let failure = outcome.failure.as_ref()?;
-        let replay = format!("ALTHING_SEED={seed} cargo test --release -p althing-tests simulation -- --nocapture");
+        let replay =
+            format!("ALTHING_SEED={seed} cargo test --release --workspace --test all simulation -- --nocapture");
         Some(format!("seed {seed}: {failure}\n  {:?}\n  replay: {replay}\n", Options::drawn(*seed)))
     });
     let told: Vec<String> = told.collect();

@@ -92,6 +92,31 @@ fn two_batches_for_one_place_are_evidence_while_they_wait_for_their_predecessor(
 }
 
 #[test]
+fn a_batch_is_checked_only_where_that_can_be_of_use() {
+    let mut rig = Rig::new(0);
+    let window = 2 * LANE_BATCHES_MAX;
+    let (lane, fork) = (run(bottom(2), window + 2, 0), run(bottom(2), 3, 1));
+    let worth = |rig: &Rig, batch: &CheckedBatch| rig.mempool.is_worth_checking(batch.signed());
+    assert!(worth(&rig, &lane[0]) && worth(&rig, &lane[1]), "what is new and within the window");
+    rig.receive(&lane[0]);
+    rig.receive(&lane[2]);
+    assert!(!worth(&rig, &lane[0]), "what is kept");
+    assert!(!worth(&rig, &lane[2]), "what waits for its predecessor");
+    assert!(!worth(&rig, &lane[window as usize]), "what is beyond the window");
+    assert!(worth(&rig, &fork[0]) && worth(&rig, &fork[2]), "what is evidence");
+    rig.receive(&fork[0]);
+    assert!(!worth(&rig, &fork[0]) && !worth(&rig, &fork[2]), "evidence that is not needed any more");
+    rig.judge(1, 1, &[fork[1].tip()]);
+    assert!(worth(&rig, &fork[1]), "what a block names");
+    rig.judge(2, 1, &[lane[2].tip()]);
+    assert!(worth(&rig, &lane[2]), "what waits, and a block names it");
+    rig.commit(1, &[lane[0].tip()]);
+    assert!(!worth(&rig, &lane[0]) && !worth(&rig, &fork[0]), "what is committed");
+    let ours = run(bottom(0), 1, 0);
+    assert!(worth(&rig, &ours[0]), "what shows that our log was lost");
+}
+
+#[test]
 fn a_batch_that_does_not_link_is_dropped() {
     let mut rig = Rig::new(0);
     let (first, second) = (run(bottom(2), 2, 0), run(bottom(2), 2, 1));

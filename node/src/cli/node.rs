@@ -3,6 +3,7 @@
 mod peers;
 mod run;
 mod status;
+mod why;
 
 use std::path::PathBuf;
 

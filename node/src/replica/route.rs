@@ -1,7 +1,7 @@
 //! Which room is told what: the tables between events, the two machines, and actions.
 
 use althing_consensus::{Input as CoreInput, Message as ConsensusMessage, Now, Output as CoreOutput, Recipient};
-use althing_mempool::{Check, DataMessage, Input as PoolInput, Output as PoolOutput};
+use althing_mempool::{Check, DataMessage, Input as PoolInput, Output as PoolOutput, SharedBatch};
 use althing_types::{Block, Finalization, Hash, LaneTip, ValidatorIndex};
 
 use super::{Action, Event, Keys, Message, Note, Outcome, Pending, Recipients, Replica};
@@ -33,9 +33,9 @@ impl Replica {
 
     fn take_data(&mut self, from: ValidatorIndex, message: DataMessage, out: &mut Vec<Action>) {
         match message {
-            DataMessage::Batch(batch) => out.push(Action::CheckBatch { from, batch }),
+            DataMessage::Batch(batch) => self.take_batch(from, batch, out),
             DataMessage::Batches(batches) => {
-                out.extend(batches.into_inner().into_iter().map(|batch| Action::CheckBatch { from, batch }));
+                batches.into_inner().into_iter().for_each(|batch| self.take_batch(from, batch, out));
             }
             DataMessage::Acks(acks) => {
                 self.tell_consensus(CoreInput::Reported { from, executed: acks.executed });
@@ -46,6 +46,15 @@ impl Replica {
             }
             // Another epoch's batches are in nobody's memory here; whoever asks learns of the epoch from consensus.
             DataMessage::GetBatches { .. } => {}
+        }
+    }
+
+    /// A batch is checked where that can be of use; its signatures cost more than all else about it.
+    fn take_batch(&mut self, from: ValidatorIndex, batch: SharedBatch, out: &mut Vec<Action>) {
+        if self.mempool.is_worth_checking(&batch.0) {
+            out.push(Action::CheckBatch { from, batch });
+        } else {
+            self.tell_mempool(PoolInput::Repeated { from, lane: batch.0.batch.lane });
         }
     }
 

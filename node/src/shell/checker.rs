@@ -1,7 +1,7 @@
 //! The threads that check batches of other validators: their owner's signature and every transaction's.
 //!
 //! Batches of one sender are checked by one thread, in the order in which they came, because the lanes rely on it
-//! (rule L1). What waits here is bounded by the sender's budget at the inbox.
+//! (rule L1). A thread serves its senders in turn. What waits here is bounded by the sender's budget at the inbox.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -44,7 +44,7 @@ impl Checker {
         let senders = usize::from(committee.set.count()).saturating_sub(1);
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let count = cores.min(THREADS_MAX).min(senders);
-        let queues: Vec<_> = (0..count).map(|_| Arc::new(Mailbox::new(0))).collect();
+        let queues: Vec<_> = (0..count).map(|_| Arc::new(Mailbox::with_senders(0, senders + 1))).collect();
         let thread = |queue: &Arc<Mailbox<Check>>| {
             let (queue, committee, orders) = (queue.clone(), committee.clone(), orders.clone());
             spawn("batches-in", stop.clone(), move || run(&queue, &committee, &limits, &orders))
@@ -58,7 +58,7 @@ impl Checker {
         // Without a thread there is no other validator, and nobody whose batch this could be.
         let place = from.to_usize().checked_rem(self.queues.len());
         if let Some(queue) = place.and_then(|place| self.queues.get(place)) {
-            queue.post(Check { from, batch, credit });
+            queue.post_from(from.to_usize(), Check { from, batch, credit });
         }
     }
 
@@ -76,10 +76,11 @@ fn run(queue: &Mailbox<Check>, committee: &Committee, limits: &LimitParams, orde
             let checked = check_batch(batch.0, committee, limits, &Ed25519);
             histogram!("althing_batch_check_seconds").record(began.elapsed());
             let event = Box::new(Event::Batch { from, checked });
-            orders.post(match credit {
+            let order = match credit {
                 Some(credit) => Order::Message(event, credit),
                 None => Order::Event(event),
-            });
+            };
+            orders.post_from(from.to_usize(), order);
         }
     }
 }

@@ -145,7 +145,7 @@ pub(crate) struct DataFolder {
 impl DataFolder {
     /// Takes the folder for a chain and a node; makes it if it is not there.
     pub(crate) fn open(path: &Path, chain: &Hash, owner: Owner) -> Result<Self, DataError> {
-        fs::create_dir_all(path).map_err(io_error("make the folder", path))?;
+        create(path)?;
         refuse_foreign(path)?;
         let lock_path = path.join("LOCK");
         let lock = File::options().create(true).truncate(false).write(true).open(&lock_path);
@@ -224,6 +224,17 @@ impl DataFolder {
         }
         Ok(true)
     }
+}
+
+/// Makes a folder that is there after a power failure as well: the name of each new one is synced into its parent.
+fn create(path: &Path) -> Result<(), DataError> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.is_dir()).collect();
+    fs::create_dir_all(path).map_err(io_error("make the folder", path))?;
+    for folder in missing {
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent).and_then(|parent| parent.sync_all()).map_err(io_error("sync", parent))?;
+    }
+    Ok(())
 }
 
 /// A folder that holds something, and neither a lock nor a binding of ours, is somebody else's.

@@ -19,6 +19,8 @@ use tokio::time::timeout;
 
 use super::asking::{Answer, Refusal, Request, Standing, Taken};
 use super::entrance::{Entrance, Way};
+use super::mailbox::Refused;
+use super::refusal::busy;
 use super::stop::Stop;
 use crate::replica::archive;
 
@@ -28,11 +30,15 @@ const ACCEPTANCE_MAX: Duration = Duration::from_millis(500);
 /// Submissions that wait so at once: a part of those that may wait in this node, so that callers of its own find room.
 const WAITING_MAX: usize = super::tracker::WAITERS_MAX / 4;
 
+/// Transactions of other nodes that are checked at once: a part of those that may wait for it in this node.
+const CHECKING_MAX: usize = super::intake::SUBMISSIONS_MAX / 4;
+
 /// The desk.
 pub(super) struct Desk {
     reader: Reader<RocksStore>,
     entrance: Arc<Entrance>,
     waiting: Arc<Semaphore>,
+    checking: Arc<Semaphore>,
     stop: Stop,
 }
 
@@ -40,7 +46,8 @@ impl Desk {
     /// A desk at this entrance.
     pub(super) fn new(entrance: Arc<Entrance>, stop: Stop) -> Self {
         let waiting = Arc::new(Semaphore::new(WAITING_MAX));
-        Self { reader: entrance.reader.clone(), entrance, waiting, stop }
+        let checking = Arc::new(Semaphore::new(CHECKING_MAX));
+        Self { reader: entrance.reader.clone(), entrance, waiting, checking, stop }
     }
 
     /// The answer to a request; none to bytes that are no request, which a newer node may have sent.
@@ -99,7 +106,8 @@ impl Desk {
         let mut taken = vec![Taken::No(Refusal::from(&failed())); transactions.len()];
         for (place, bytes) in transactions.into_iter().enumerate() {
             let (entrance, waiting) = (self.entrance.clone(), self.waiting.clone());
-            tasks.spawn(async move { (place, submit_one(&entrance, &waiting, bytes).await) });
+            let checking = self.checking.clone();
+            tasks.spawn(async move { (place, submit_one(&entrance, &checking, &waiting, bytes).await) });
         }
         while let Some(ended) = tasks.join_next().await {
             match ended {
@@ -116,12 +124,19 @@ impl Desk {
     }
 }
 
-async fn submit_one(entrance: &Entrance, waiting: &Semaphore, bytes: Vec<u8>) -> Result<Submission, ApiError> {
+async fn submit_one(
+    entrance: &Entrance,
+    checking: &Semaphore,
+    waiting: &Semaphore,
+    bytes: Vec<u8>,
+) -> Result<Submission, ApiError> {
     if matches!(entrance.way, Way::Forwarding(_)) {
         let message = "this node is an observer and takes no transactions from other nodes";
         return Err(ApiError::new(ErrorCode::NotAValidator, message));
     }
+    let room = checking.try_acquire().map_err(|_| busy(Refused::Full))?;
     let mut submission = entrance.submit(bytes).await?;
+    drop(room);
     if submission.progress == Progress::Pending
         && let Ok(_room) = waiting.try_acquire()
         && let Ok(Ok(progress)) = timeout(ACCEPTANCE_MAX, entrance.wait(submission.id, WaitUntil::Accepted)).await

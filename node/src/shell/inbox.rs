@@ -15,8 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::desk::Desk;
 use super::mailbox::Mailbox;
 use super::turns::Order;
-use super::wire;
-use crate::replica::{Event, Message};
+use crate::replica::{Event, Message, wire};
 
 /// Bytes of votes and proposals of one peer that may wait for the replica.
 const TALK_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -60,7 +59,7 @@ impl Receiver for Inbox {
     async fn frame(&self, from: &PublicKey, class: Class, bytes: Vec<u8>) -> Result<(), Misbehaviour> {
         let sender =
             self.validators.get(from).ok_or_else(|| Misbehaviour::new("a message of a validator, and is none"))?;
-        let message = wire::from_frame(class, &bytes)?;
+        let message = wire::from_frame(class, &bytes).map_err(|error| Misbehaviour::new(error.to_string()))?;
         let budget = match class {
             Class::Votes | Class::Proposals => &sender.talk,
             Class::Data | Class::Sync => &sender.bulk,
@@ -73,13 +72,15 @@ impl Receiver for Inbox {
             Message::Consensus(envelope) => Event::Consensus { from: sender.index, envelope },
             Message::Data(message) => Event::Data { from: sender.index, message },
         };
-        self.orders.post(Order::Message(Box::new(event), Arc::new(credit)));
+        self.orders.post_from(sender.index.to_usize(), Order::Message(Box::new(event), Arc::new(credit)));
         Ok(())
     }
 
     fn connected(&self, peer: &PublicKey, is_connected: bool) {
         if let Some(sender) = self.validators.get(peer) {
-            self.orders.post(Order::event(Event::Peer { index: sender.index, connected: is_connected }));
+            // Among its messages, so that none of an earlier connection follows the end of it.
+            let event = Order::event(Event::Peer { index: sender.index, connected: is_connected });
+            self.orders.post_from(sender.index.to_usize(), event);
         }
     }
 
@@ -107,7 +108,7 @@ mod tests {
     }
 
     fn inbox() -> (Inbox, Arc<Mailbox<Order>>) {
-        let orders = Arc::new(Mailbox::new(0));
+        let orders = Arc::new(Mailbox::with_senders(0, 2));
         (Inbox::new(&[key(1), key(2)], orders.clone(), Arc::default()), orders)
     }
 

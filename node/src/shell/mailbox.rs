@@ -1,8 +1,11 @@
-//! A queue between threads, with two doors: what this process owes itself, and what comes from outside.
+//! A queue between threads, with three doors: what this process owes itself, what other validators say, and what
+//! comes from outside.
 //!
-//! What comes from outside is refused when the queue is full, so that it is bounded. What threads of this process
-//! report to each other is never refused, because each such report answers something that the receiver asked for and
-//! is bounded by that; and a thread that waited to deliver a report could wait for one that waits for it.
+//! What threads of this process report to each other is never refused and comes first, because each such report answers
+//! something that the receiver asked for and is bounded by that; and a thread that waited to deliver a report could wait
+//! for one that waits for it. What validators say is bounded by each sender's budget where it comes in, and they are
+//! served in turn, so that one who says much delays nobody else. What comes from outside is refused when the queue is
+//! full, and has a part of each turn for itself.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -20,13 +23,17 @@ pub(crate) enum Refused {
 /// What a receiver found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Mail<T> {
-    /// Messages in the order of their arrival at each door, those of this process first.
+    /// Messages in the order of their arrival at each door, and of each validator's: those of this process first.
     Some(Vec<T>),
     /// Nothing came in time.
     Nothing,
     /// The mailbox was closed and is empty.
     Closed,
 }
+
+/// Of the messages that are taken at once, those from outside may be one in so many although validators have more to
+/// say.
+const OUTSIDE_PART: usize = 4;
 
 /// The queue. Shared by reference among its senders and its one receiver.
 #[derive(Debug)]
@@ -39,14 +46,27 @@ pub(crate) struct Mailbox<T> {
 #[derive(Debug)]
 struct Queues<T> {
     inside: VecDeque<T>,
+    /// What each validator said, by its place.
+    senders: Vec<VecDeque<T>>,
+    /// The messages in all of these.
+    said: usize,
+    /// Whose turn it was last.
+    turn: usize,
     outside: VecDeque<T>,
     closed: bool,
 }
 
 impl<T> Mailbox<T> {
-    /// An empty queue that takes in so many messages from outside.
-    pub(crate) const fn new(outside_max: usize) -> Self {
-        let queues = Queues { inside: VecDeque::new(), outside: VecDeque::new(), closed: false };
+    /// An empty queue that takes in so many messages from outside, and what no other validator says.
+    pub(crate) fn new(outside_max: usize) -> Self {
+        Self::with_senders(outside_max, 0)
+    }
+
+    /// An empty queue that takes in so many messages from outside, and what so many validators say.
+    pub(crate) fn with_senders(outside_max: usize, senders: usize) -> Self {
+        let senders = (0..senders).map(|_| VecDeque::new()).collect();
+        let queues =
+            Queues { inside: VecDeque::new(), senders, said: 0, turn: 0, outside: VecDeque::new(), closed: false };
         Self { queues: Mutex::new(queues), arrived: Condvar::new(), outside_max }
     }
 
@@ -57,6 +77,30 @@ impl<T> Mailbox<T> {
             queues.inside.push_back(message);
             self.arrived.notify_one();
         }
+    }
+
+    /// Takes in what a validator said, behind what it said before. After the end it is dropped, and so it is if there is
+    /// no such place.
+    pub(crate) fn post_from(&self, sender: usize, message: T) {
+        let mut queues = self.lock();
+        if queues.closed {
+            return;
+        }
+        if let Some(queue) = queues.senders.get_mut(sender) {
+            queue.push_back(message);
+            queues.said += 1;
+            self.arrived.notify_one();
+        }
+    }
+
+    /// The same, if the validator has less than so many messages waiting.
+    pub(crate) fn offer_from(&self, sender: usize, message: T, max: usize) -> Result<(), Refused> {
+        let waiting = self.lock().senders.get(sender).map_or(0, VecDeque::len);
+        if waiting >= max {
+            return Err(Refused::Full);
+        }
+        self.post_from(sender, message);
+        Ok(())
     }
 
     /// Takes in something from outside, if there is room.
@@ -91,8 +135,12 @@ impl<T> Mailbox<T> {
             return if queues.closed { Mail::Closed } else { Mail::Nothing };
         }
         let from_inside = queues.inside.len().min(max);
-        let from_outside = queues.outside.len().min(max - from_inside);
         let mut messages: Vec<T> = queues.inside.drain(..from_inside).collect();
+        let left = max - from_inside;
+        let kept_for_outside = queues.outside.len().min(left / OUTSIDE_PART);
+        let from_senders = queues.said.min(left - kept_for_outside);
+        messages.extend((0..from_senders).map_while(|_| queues.next_said()));
+        let from_outside = queues.outside.len().min(left - from_senders);
         messages.extend(queues.outside.drain(..from_outside));
         Mail::Some(messages)
     }
@@ -106,7 +154,7 @@ impl<T> Mailbox<T> {
     /// How many messages wait, for metrics.
     pub(crate) fn len(&self) -> usize {
         let queues = self.lock();
-        queues.inside.len() + queues.outside.len()
+        queues.inside.len() + queues.said + queues.outside.len()
     }
 
     /// A sender that panicked left the queues whole: each push is one step.
@@ -117,7 +165,19 @@ impl<T> Mailbox<T> {
 
 impl<T> Queues<T> {
     fn is_empty(&self) -> bool {
-        self.inside.is_empty() && self.outside.is_empty()
+        self.inside.is_empty() && self.said == 0 && self.outside.is_empty()
+    }
+
+    /// The next message of the validator whose turn it is among those that said something.
+    fn next_said(&mut self) -> Option<T> {
+        for _ in 0..self.senders.len() {
+            self.turn = (self.turn + 1) % self.senders.len();
+            if let Some(message) = self.senders.get_mut(self.turn).and_then(VecDeque::pop_front) {
+                self.said -= 1;
+                return Some(message);
+            }
+        }
+        None
     }
 }
 
@@ -136,6 +196,28 @@ mod tests {
         assert_eq!(mailbox.len(), 3);
         assert_eq!(mailbox.take(None, 10), Mail::Some(vec![4, 1, 2]));
         assert_eq!(mailbox.offer(3), Ok(()));
+    }
+
+    #[test]
+    fn validators_are_served_in_turn_however_much_one_of_them_says() {
+        let mailbox = Mailbox::with_senders(1, 3);
+        (0..5).for_each(|message| mailbox.post_from(1, 10 + message));
+        mailbox.post_from(2, 20);
+        mailbox.post_from(0, 30);
+        mailbox.post(1);
+        assert_eq!(mailbox.len(), 8);
+        assert_eq!(mailbox.take(None, 4), Mail::Some(vec![1, 10, 20, 30]));
+        assert_eq!(mailbox.take(None, 9), Mail::Some(vec![11, 12, 13, 14]), "and what one says stays in its order");
+        mailbox.post_from(7, 40);
+        assert_eq!(mailbox.len(), 0, "nobody has that place");
+    }
+
+    #[test]
+    fn those_outside_have_their_part_although_validators_say_more_than_can_be_taken() {
+        let mailbox = Mailbox::with_senders(9, 1);
+        (0..20).for_each(|message| mailbox.post_from(0, message));
+        (100..105).for_each(|message| assert_eq!(mailbox.offer(message), Ok(())));
+        assert_eq!(mailbox.take(None, 8), Mail::Some(vec![0, 1, 2, 3, 4, 5, 100, 101]));
     }
 
     #[test]

@@ -1,24 +1,42 @@
 //! What the replica wants known: to those who wait for a transaction, and to the operator.
+//!
+//! What a peer does wrong is told once in a minute for each peer and kind, with the number of times, so that nobody fills
+//! a log by it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use althing_consensus::Alarm;
 use althing_mempool::{AdmitError, DropReason};
+use althing_types::ValidatorIndex;
 use metrics::counter;
 
+use super::clock::Clock;
 use super::tracker::{News, Tracker};
 use crate::replica::Note;
 
+/// How long a wrong of one peer is not told again.
+const TOLD_FOR: Duration = Duration::from_secs(60);
+
 /// Where notes go.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Notes {
     /// Those who wait.
-    pub(crate) tracker: Arc<Tracker>,
+    tracker: Arc<Tracker>,
+    clock: Clock,
+    /// When each wrong of each peer was told, and how often it was seen since. There are a few kinds.
+    told: BTreeMap<(ValidatorIndex, &'static str), (Duration, u64)>,
 }
 
 impl Notes {
+    /// Nothing was told yet.
+    pub(crate) const fn new(tracker: Arc<Tracker>, clock: Clock) -> Self {
+        Self { tracker, clock, told: BTreeMap::new() }
+    }
+
     /// Passes a note on.
-    pub(crate) fn take(&self, note: Note) {
+    pub(crate) fn take(&mut self, note: Note) {
         match note {
             // Whoever submitted it was answered in the same turn.
             Note::Admitted(_) | Note::Known(..) => {}
@@ -35,27 +53,39 @@ impl Notes {
             Note::Evidence(evidence) => {
                 tracing::error!(culprit = evidence.culprit().get(), "a validator provably misbehaved");
             }
-            Note::Misbehaved(peer, what) => tracing::warn!(peer = peer.get(), what, "a validator misbehaves"),
+            Note::Misbehaved(peer, what) => self.misbehaved(peer, what),
             Note::Silent => tracing::error!(
                 "batches of this validator were lost; it takes no transactions in until the next epoch (rule D6)"
             ),
-            Note::Alarm(alarm) => raise(&alarm),
+            Note::Alarm(alarm) => self.raise(&alarm),
         }
     }
-}
 
-/// Tells the operator. A node that votes no more stays up, is not ready, and keeps what it has as evidence.
-fn raise(alarm: &Alarm) {
-    match alarm {
-        Alarm::Misbehaved { peer, what } => tracing::warn!(peer = peer.get(), what, "a validator misbehaves"),
-        Alarm::ResultsDiffer { ours, theirs } => {
-            tracing::error!(?ours, ?theirs, "a leader carries another result than ours");
+    /// Tells the operator. A node that votes no more stays up, is not ready, and keeps what it has as evidence.
+    fn raise(&mut self, alarm: &Alarm) {
+        match alarm {
+            Alarm::Misbehaved { peer, what } => self.misbehaved(*peer, what),
+            Alarm::ResultsDiffer { ours, theirs } => {
+                tracing::error!(?ours, ?theirs, "a leader carries another result than ours");
+            }
+            Alarm::Diverged { ours, theirs } => {
+                tracing::error!(?ours, ?theirs, "this node differs from what a quorum certified and votes no more");
+            }
+            Alarm::Fork { ours, theirs } => {
+                tracing::error!(%ours, %theirs, "two final blocks contradict each other; this node votes no more");
+            }
         }
-        Alarm::Diverged { ours, theirs } => {
-            tracing::error!(?ours, ?theirs, "this node differs from what a quorum certified and votes no more");
-        }
-        Alarm::Fork { ours, theirs } => {
-            tracing::error!(%ours, %theirs, "two final blocks contradict each other; this node votes no more");
+    }
+
+    /// A validator sent or signed what no honest one does.
+    fn misbehaved(&mut self, peer: ValidatorIndex, what: &'static str) {
+        counter!("althing_misbehaviour_total", "peer" => peer.get().to_string()).increment(1);
+        let now = self.clock.uptime();
+        let (told_at, times) = self.told.entry((peer, what)).or_default();
+        *times += 1;
+        if *times == 1 || now.saturating_sub(*told_at) >= TOLD_FOR {
+            tracing::warn!(peer = peer.get(), what, times = *times, "a validator misbehaves");
+            *told_at = now;
         }
     }
 }

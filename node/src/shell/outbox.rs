@@ -6,8 +6,7 @@
 use althing_network::{Handle, SendError};
 use althing_types::{PublicKey, ValidatorIndex};
 
-use super::wire;
-use crate::replica::{Message, Recipients};
+use crate::replica::{Message, Recipients, wire};
 
 /// The way to other validators; none of a chain of one.
 #[derive(Clone, Debug)]
@@ -24,9 +23,9 @@ impl Outbox {
         Self { handle, keys, me }
     }
 
-    /// Queues a message.
-    pub(crate) fn send(&self, to: &Recipients, message: &Message) {
-        let Some(handle) = &self.handle else { return };
+    /// Queues a message; returns how many bytes it has for each recipient.
+    pub(crate) fn send(&self, to: &Recipients, message: &Message) -> usize {
+        let Some(handle) = &self.handle else { return 0 };
         let (class, frame) = wire::to_frame(message);
         let send = |index: ValidatorIndex| {
             let Some(key) = self.keys.get(index.to_usize()).filter(|_| index != self.me) else { return };
@@ -39,5 +38,6 @@ impl Outbox {
             Recipients::All => (0..).take(self.keys.len()).map(ValidatorIndex::new).for_each(send),
             Recipients::Some(indices) => indices.iter().copied().for_each(send),
         }
+        frame.len()
     }
 }

@@ -17,10 +17,9 @@ use althing_types::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::answering::{self, Answering};
+use super::answering::{Answering, Requests};
 use super::checker::Checker;
 use super::clock::Clock;
 use super::data_folder::{DataError, DataFolder, Owner};
@@ -31,12 +30,14 @@ use super::heads;
 use super::inbox::Inbox;
 use super::intake::Intake;
 use super::leash;
+use super::log_lines;
 use super::log_writer::LogWriter;
 use super::mailbox::Mailbox;
 use super::notes::Notes;
 use super::outbox::Outbox;
 use super::p2p::{self, P2pError};
-use super::stop::{Reason, Stop};
+use super::signals;
+use super::stop::{Reason, Stop, is_disk_full};
 use super::telemetry::{self, TelemetryError};
 use super::tracker::Tracker;
 use super::turns::{NodeKeys, ORDERS_MAX, Order, Turns};
@@ -115,6 +116,7 @@ pub enum StartError {
         /// Which log.
         name: &'static str,
         /// What is wrong.
+        #[source]
         error: LogError,
     },
     /// The batch log ends before the batches of this validator's that the chain has, and there is nobody else to take
@@ -158,6 +160,11 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether there is no room on the disk.
+    pub fn is_disk_full(&self) -> bool {
+        is_disk_full(self)
+    }
+
     /// Whether another process has what this one needs.
     pub const fn is_in_use(&self) -> bool {
         matches!(
@@ -209,10 +216,12 @@ impl Node {
         let metrics = telemetry::install_metrics()?;
         let NodeOptions { genesis, identity, data, config } = options;
         let premises = Premises { genesis, data, config, metrics };
-        match identity {
+        let node = match identity {
             Identity::Validator { key, node_key } => Self::start_validator(premises, *key, node_key.map(|key| *key)),
             Identity::Observer { node_key } => super::observer::start(premises, *node_key),
-        }
+        }?;
+        signals::obey(&node.runtime, &node.stop).map_err(StartError::Runtime)?;
+        Ok(node)
     }
 
     fn start_validator(premises: Premises, key: SecretKey, node_key: Option<SecretKey>) -> Result<Self, StartError> {
@@ -247,7 +256,7 @@ impl Node {
         let runtime = runtime()?;
         let (listener, rpc_addr) = listen(&runtime, &config)?;
 
-        let orders = Arc::new(Mailbox::new(ORDERS_MAX));
+        let orders = Arc::new(Mailbox::with_senders(ORDERS_MAX, genesis.validators().len()));
         let node_keys: Vec<PublicKey> = genesis.validators().iter().map(|validator| validator.node_key).collect();
         let desk = Arc::new(OnceLock::new());
         let inbox = Inbox::new(&node_keys, orders.clone(), desk.clone());
@@ -305,16 +314,11 @@ impl Node {
         self.stop.clone()
     }
 
-    /// Waits until there is a reason to end, ends in order, and returns the reason. Interrupts and SIGTERM are reasons.
+    /// Waits until there is a reason to end, ends in order, and returns the reason. An interrupt and SIGTERM are reasons;
+    /// a second one ends the process where it stands.
     pub fn wait(self) -> Reason {
         let stop = self.stop.clone();
-        let reason = self.runtime.block_on(async {
-            tokio::select! {
-                reason = stop.reason() => reason,
-                () = asked_by_signal() => Reason::Asked,
-            }
-        });
-        self.stop.ask();
+        let reason = self.runtime.block_on(stop.reason());
         tracing::info!(?reason, "ending");
         // Those who wait are told; calls under way may end; then the doors behind them close.
         self.tracker.close();
@@ -327,6 +331,7 @@ impl Node {
         }
         self.closing.close();
         self.runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+        log_lines::flush();
         // A thread may have met an error while it ended.
         self.stop.now().unwrap_or(reason)
     }
@@ -414,10 +419,10 @@ impl Machines {
                 waiting.committed(committed);
             }),
         };
-        let (index, notes) = (reader.clone(), Notes { tracker: tracker.clone() });
+        let (index, notes) = (reader.clone(), Notes::new(tracker.clone(), clock));
         let (checker, mut threads) = Checker::start(&genesis.committee(), genesis.params().limits, &orders, &stop);
-        let requests = Arc::new(answering::requests());
-        let answering = Answering { reader: reader.clone(), requests: requests.clone(), outbox: outbox.clone() };
+        let requests = Arc::new(Requests::new(genesis.validators().len()));
+        let answering = Answering { reader: reader.clone(), requests: requests.clone(), outbox: outbox.clone(), clock };
         let turns = Turns {
             replica: self.replica,
             keys: NodeKeys(self.key),
@@ -529,21 +534,4 @@ fn found(ledger: &Ledger<RocksStore>, votes: Vec<Record>, batches: Vec<SignedBat
         "found on disk"
     );
     Ok(Found { header: head.header.clone(), cut: head.cut.clone(), view: head.view, summaries, votes, batches })
-}
-
-/// Waits until the process is asked to end.
-async fn asked_by_signal() {
-    let mut terminate = signal(SignalKind::terminate()).ok();
-    let terminated = async {
-        match &mut terminate {
-            Some(terminate) => {
-                terminate.recv().await;
-            }
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
 }

@@ -3,20 +3,24 @@
 //! Every thread holds a [`Stop`]. The first reason wins; the main thread waits for it, closes the doors in order and
 //! reports it. A panic on a thread that holds state ends the process at once: what it would have done next is unknown.
 
-use std::fmt::Display;
-use std::process;
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::{io, process};
 
 use tokio::sync::watch;
+
+use super::log_lines;
 
 /// Why a node ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// It was asked to, by a signal or by its owner.
     Asked,
-    /// A disk failed, or is full. The text says where and how.
+    /// A disk failed. The text says where and how.
     Disk(String),
+    /// A disk, or the quota of its user, is full. The text says where.
+    DiskFull(String),
     /// The chain and what this node holds contradict each other. The text says how.
     Chain(String),
 }
@@ -38,9 +42,10 @@ impl Stop {
         self.end(Reason::Asked);
     }
 
-    /// Ends the node because a disk failed.
-    pub(crate) fn disk_failed(&self, what: &str, error: &impl Display) {
-        self.end(Reason::Disk(format!("{what}: {error}")));
+    /// Ends the node because a disk failed, or is full.
+    pub(crate) fn disk_failed(&self, what: &str, error: &(dyn Error + 'static)) {
+        let text = format!("{what}: {error}");
+        self.end(if is_disk_full(error) { Reason::DiskFull(text) } else { Reason::Disk(text) });
     }
 
     /// Ends the node because what it holds contradicts the chain.
@@ -76,6 +81,19 @@ impl Stop {
     }
 }
 
+/// Whether an error, or what caused it, is that there is no room on the disk.
+pub(crate) fn is_disk_full(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 impl Default for Stop {
     fn default() -> Self {
         Self::new()
@@ -107,6 +125,7 @@ impl Drop for AbortOnPanic {
     fn drop(&mut self) {
         if thread::panicking() {
             tracing::error!(thread = self.name, "a broken invariant: the process ends");
+            log_lines::flush();
             process::abort();
         }
     }

@@ -11,6 +11,7 @@ use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
+use super::log_lines::LogLines;
 use crate::config::{LogConfig, LogFormat};
 
 /// Upper bounds of the buckets of every histogram, in seconds.
@@ -22,6 +23,9 @@ pub enum TelemetryError {
     /// The filter of events is no filter.
     #[error("log.filter is no filter: {0}")]
     Filter(String),
+    /// The system has no room for the thread that writes them.
+    #[error("cannot start the thread of the log: {0}")]
+    Thread(#[source] io::Error),
     /// Metrics are installed already: two nodes in one process.
     #[error("metrics cannot be installed: {0}")]
     Metrics(#[from] BuildError),
@@ -30,12 +34,18 @@ pub enum TelemetryError {
 /// Writes events to standard error from here on. A second call changes nothing.
 pub(crate) fn install_log(config: &LogConfig) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(&config.filter).map_err(|error| TelemetryError::Filter(error.to_string()))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = LogLines::start(io::stderr()).map_err(TelemetryError::Thread)?;
     let colours = io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-    let _already = match config.format {
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines.clone());
+    // What cannot be logged must not end the node, as a report of it to the same place would.
+    let builder = builder.log_internal_errors(false);
+    let installed = match config.format {
         LogFormat::Human => builder.with_ansi(colours).with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+    if installed.is_ok() {
+        lines.install();
+    }
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use althing_types::{Ed25519, Hash, PublicKey, Scheme, SecretKey, Signature, Sign
 use metrics::{counter, gauge, histogram};
 use tokio::sync::oneshot;
 
-use super::answering::Request;
+use super::answering::{Request, Requests};
 use super::checker::Checker;
 use super::clock::Clock;
 use super::inbox::Credit;
@@ -109,7 +109,7 @@ pub(crate) struct Turns {
     pub(crate) blocks: Arc<Mailbox<FinalBlock>>,
     pub(crate) outbox: Outbox,
     pub(crate) checker: Checker,
-    pub(crate) requests: Arc<Mailbox<(ValidatorIndex, Request)>>,
+    pub(crate) requests: Arc<Requests>,
     pub(crate) notes: Notes,
     /// Whether a transaction is on the chain.
     pub(crate) is_included: Box<dyn Fn(&Hash) -> bool + Send>,
@@ -210,7 +210,9 @@ impl Turns {
                     self.blocks.post(archive::final_block(*block, *finalization, batches));
                 }
                 Action::Note(note) => self.notes.take(note),
-                Action::Send { to, message } => self.outbox.send(&to, &message),
+                Action::Send { to, message } => {
+                    self.outbox.send(&to, &message);
+                }
                 Action::CheckBatch { from, batch } => self.checker.check(from, batch, credit.cloned()),
                 Action::ServeBlocks { to, above, hints } => self.serve(to, Request::Blocks { above, hints }),
                 Action::ServeBatches { to, epoch, range } => self.serve(to, Request::Batches { epoch, range }),
@@ -220,7 +222,7 @@ impl Turns {
 
     /// Hands a request of a peer on. Where too many wait, the peer asks again, or somebody else.
     fn serve(&self, to: ValidatorIndex, request: Request) {
-        if self.requests.offer((to, request)).is_err() {
+        if self.requests.offer(to, request).is_err() {
             counter!("althing_sync_refused_total").increment(1);
         }
     }

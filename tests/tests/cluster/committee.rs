@@ -1,74 +1,21 @@
 //! Four validators as four processes: they agree over real sockets, go on without one, wait without two, and whoever was
 //! away catches up and votes again.
 
-use std::net::SocketAddr;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use althing_types::{Address, Hash};
 use serde_json::{Value, json};
 
 use super::network::{Network, status, submit};
-use super::process::{Home, Process, log_of, now};
-use super::rpc::{CallError, call};
+use super::nodes::{AMOUNT, Nodes, PATIENCE, VALIDATORS, eventually, height_of, is_final, state_at, transfer};
+use super::process::now;
+use super::rpc::call;
 
-/// The validators of these tests.
-pub(super) const VALIDATORS: u16 = 4;
-/// What every transfer moves.
-pub(super) const AMOUNT: u128 = 5;
-/// How long something may take that takes milliseconds on a machine with nothing else to do.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// How long four validators without one may take until a transfer is final: three times the figure of two seconds.
 const FAILOVER_MAX: Duration = Duration::from_secs(6);
 /// How long they may take once the third of four is back: three times the figure of five seconds.
 const RETURN_MAX: Duration = Duration::from_secs(15);
-
-/// Processes of one network, by validator.
-pub(super) struct Nodes {
-    homes: Vec<Home>,
-    running: Vec<Option<Process>>,
-}
-
-impl Nodes {
-    pub(super) fn start(network: &Network) -> Self {
-        let homes: Vec<Home> = (0..VALIDATORS).map(|index| network.home(index)).collect();
-        let running = homes.iter().map(|home| Some(Process::start(home))).collect();
-        let nodes = Self { homes, running };
-        nodes.wait_connected();
-        nodes
-    }
-
-    pub(super) fn rpc(&self, index: usize) -> SocketAddr {
-        self.running[index].as_ref().expect("it runs").rpc
-    }
-
-    pub(super) fn all(&self) -> Vec<SocketAddr> {
-        self.running.iter().flatten().map(|process| process.rpc).collect()
-    }
-
-    pub(super) fn kill(&mut self, index: usize) {
-        self.running[index].take().expect("it runs").kill();
-    }
-
-    pub(super) fn restart(&mut self, index: usize) {
-        self.running[index] = Some(Process::start(&self.homes[index]));
-    }
-
-    /// Waits until each that runs is connected to all others that run.
-    pub(super) fn wait_connected(&self) {
-        let others = self.all().len() - 1;
-        for (index, node) in self.all().into_iter().enumerate() {
-            let connected =
-                || call(node, "node_status", &json!({})).expect("it answers")["peers"]["connected"].as_u64();
-            let is_connected = || connected() >= u64::try_from(others).ok();
-            assert!(eventually(PATIENCE, is_connected), "node {index} met {:?}: {}", connected(), self.log(index));
-        }
-    }
-
-    pub(super) fn log(&self, index: usize) -> String {
-        log_of(&self.homes[index])
-    }
-}
 
 #[test]
 fn four_validators_agree_on_a_transfer_and_on_the_state_after_it() {
@@ -176,8 +123,8 @@ fn all_four_are_killed_at_once_and_nothing_acknowledged_is_lost() {
     let acknowledged: Vec<Hash> = (0..12).map(|salt| transfer(&network, nodes.rpc(0), receiver, salt)).collect();
     let accepted = network.transfer(1, receiver, AMOUNT, 99);
     submit(nodes.rpc(1), &accepted, "accepted").expect("it is taken in");
-    (0..usize::from(VALIDATORS)).for_each(|index| nodes.kill(index));
-    (0..usize::from(VALIDATORS)).for_each(|index| nodes.restart(index));
+    nodes.kill_all();
+    nodes.restart_all();
     nodes.wait_connected();
     for node in nodes.all() {
         for id in acknowledged.iter().chain([&accepted.id()]) {
@@ -188,47 +135,4 @@ fn all_four_are_killed_at_once_and_nothing_acknowledged_is_lost() {
     let height = nodes.all().into_iter().map(height_of).min().expect("there are nodes");
     let states = nodes.all().into_iter().map(|node| state_at(node, height)).collect::<Vec<_>>();
     assert!(states.iter().all(|state| *state == states[0]), "the nodes hold different states: {states:?}");
-}
-
-/// A transfer that is final when this returns.
-pub(super) fn transfer(network: &Network, node: SocketAddr, to: Address, salt: u64) -> Hash {
-    let transaction = network.transfer(u32::try_from(salt % 3).expect("small"), to, AMOUNT, salt);
-    match submit(node, &transaction, "finalized") {
-        Ok(answer) => assert_eq!(answer["status"], "finalized", "{answer}"),
-        Err(CallError::Refused(error)) => panic!("a good transfer was refused: {error}"),
-        Err(CallError::Gone(error)) => panic!("the node went away: {error}"),
-    }
-    transaction.id()
-}
-
-pub(super) fn is_final(node: SocketAddr, id: &Hash) -> bool {
-    status(node, id).is_ok_and(|status| status["status"] == "finalized")
-}
-
-pub(super) fn height_of(node: SocketAddr) -> u64 {
-    let head = call(node, "chain_getHead", &json!({})).expect("it answers");
-    head["height"].as_str().expect("a height").parse().expect("a number")
-}
-
-/// The id and the state root of a height, as soon as the node has it.
-pub(super) fn state_at(node: SocketAddr, height: u64) -> (Value, Value) {
-    assert!(eventually(PATIENCE, || height_of(node) >= height), "the node stays below {height}");
-    let block = call(node, "chain_getBlock", &json!({ "height": height.to_string() })).expect("it has it");
-    let (id, root) = (block["header"]["blockHash"].clone(), block["result"]["stateRoot"].clone());
-    assert!(id.is_string() && root.is_string(), "{block}");
-    (id, root)
-}
-
-/// Whether something becomes true in time.
-pub(super) fn eventually(within: Duration, mut holds: impl FnMut() -> bool) -> bool {
-    let deadline: Instant = now() + within;
-    loop {
-        if holds() {
-            return true;
-        }
-        if now() > deadline {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
 }

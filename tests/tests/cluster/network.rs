@@ -18,6 +18,8 @@ use super::rpc::{CallError, call};
 
 /// What the keys of the network are derived from.
 const SEED: &str = "cluster";
+/// Funded accounts, unless a test needs more.
+const ACCOUNTS: u16 = 3;
 /// More gas than a transfer with one signature needs.
 const GAS_LIMIT: u64 = 100_000;
 /// How long a transaction of these tests is valid.
@@ -29,6 +31,8 @@ pub(crate) struct Network {
     /// Its genesis document.
     pub(crate) genesis: Genesis,
     folder: TempDir,
+    /// The first of the ports of its public windows.
+    rpc_port: u16,
 }
 
 impl Network {
@@ -39,17 +43,28 @@ impl Network {
 
     /// Makes a network of so many validators and observers.
     pub(crate) fn with_observers(validators: u16, observers: u16) -> Self {
+        Self::with(validators, observers, ACCOUNTS)
+    }
+
+    /// Makes a network of so many validators and funded accounts.
+    pub(crate) fn with_accounts(validators: u16, accounts: u16) -> Self {
+        Self::with(validators, 0, accounts)
+    }
+
+    fn with(validators: u16, observers: u16, accounts: u16) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let devnet = folder.path().join("devnet");
         let mut command = program();
         command.args(["genesis", "new", "--dev", "--seed", SEED, "--validators", &validators.to_string()]);
-        command.args(["--observers", &observers.to_string()]);
-        command.args(["--p2p-base-port", &free_ports(validators).to_string(), "--dir"]);
+        command.args(["--observers", &observers.to_string(), "--accounts", &accounts.to_string()]);
+        // The validators are met at the first ports; the windows of all nodes have the ports after those.
+        let p2p_port = free_ports(2 * validators + observers);
+        command.args(["--p2p-base-port", &p2p_port.to_string(), "--dir"]);
         let made = command.arg(&devnet).output().expect("the program can be started");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let document = fs::read(devnet.join("genesis.json")).expect("the document is there");
         let genesis = Genesis::parse(&document).expect("it is valid");
-        Self { genesis, folder }
+        Self { genesis, folder, rpc_port: p2p_port + validators }
     }
 
     /// Where the files of a validator are.
@@ -60,6 +75,9 @@ impl Network {
             key: Some(devnet.join(format!("keys/DEV-validator-{index}.pem"))),
             node_key: devnet.join(format!("keys/DEV-node-{index}.pem")),
             folder: self.folder.path().join(format!("node-{index}")),
+            rpc: self.rpc(index),
+            data: None,
+            disk: None,
         }
     }
 
@@ -71,7 +89,14 @@ impl Network {
             key: None,
             node_key: devnet.join(format!("keys/DEV-observer-{index}.pem")),
             folder: self.folder.path().join(format!("observer-{index}")),
+            rpc: self.rpc(u16::try_from(self.genesis.validators().len()).expect("few") + index),
+            data: None,
+            disk: None,
         }
+    }
+
+    fn rpc(&self, place: u16) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.rpc_port + place).into()
     }
 
     /// The network's own asset.

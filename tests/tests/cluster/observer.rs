@@ -10,8 +10,8 @@ use althing_rpc::api::{AccountAnswer, TransactionAnswer};
 use althing_types::{Address, SignedTransaction};
 use serde_json::{Value, json};
 
-use super::committee::{AMOUNT, Nodes, PATIENCE, VALIDATORS, eventually, height_of, is_final, state_at, transfer};
 use super::network::{Network, submit};
+use super::nodes::{AMOUNT, Nodes, PATIENCE, VALIDATORS, eventually, height_of, is_final, state_at, transfer};
 use super::process::{Home, Process, log_of, program};
 use super::rpc::{call, get};
 

@@ -5,10 +5,13 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+use super::disk::SmallDisk;
 
 /// How long a node may take to be ready, or to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,6 +27,12 @@ pub(crate) struct Home {
     pub(crate) node_key: PathBuf,
     /// The node's own folder.
     pub(crate) folder: PathBuf,
+    /// Where its public window is.
+    pub(crate) rpc: SocketAddr,
+    /// Where its data are, if not in its folder.
+    pub(crate) data: Option<PathBuf>,
+    /// The disk that its data lie on, if it is one of the test's own.
+    pub(crate) disk: Option<Arc<SmallDisk>>,
 }
 
 /// A running node. It is killed when this goes away.
@@ -32,6 +41,8 @@ pub(crate) struct Process {
     child: Child,
     /// Where its public window is.
     pub(crate) rpc: SocketAddr,
+    /// Where other nodes connect to; none of a chain of one validator.
+    pub(crate) p2p: Option<SocketAddr>,
 }
 
 /// The program under test.
@@ -52,7 +63,18 @@ impl Process {
 
     /// Starts a node and waits until it is ready; the exit status if it ends instead.
     pub(crate) fn try_start(home: &Home) -> Result<Self, ExitStatus> {
-        let mut child = Self::command(home).spawn().expect("the program can be started");
+        Self::try_run(Self::command(home))
+    }
+
+    /// Starts a node that says what it has to say somewhere else than in its log, and as much as it can.
+    pub(crate) fn start_talking_to(home: &Home, stderr: Stdio) -> Self {
+        let mut command = Self::command(home);
+        command.args(["--log-filter", "trace"]).stderr(stderr);
+        Self::try_run(command).unwrap_or_else(|status| panic!("the node ended with {status}"))
+    }
+
+    fn try_run(mut command: Command) -> Result<Self, ExitStatus> {
+        let mut child = command.spawn().expect("the program can be started");
         let stdout = child.stdout.take().expect("it is piped");
         let mut ready = String::new();
         let mut reader = BufReader::new(stdout);
@@ -63,7 +85,8 @@ impl Process {
         }
         let ready: Value = serde_json::from_str(&ready).expect("the ready line is JSON");
         let rpc = ready["rpc"].as_str().and_then(|url| url.strip_prefix("http://")).expect("it names its window");
-        Ok(Self { rpc: rpc.parse().expect("an address"), child })
+        let p2p = ready["p2p"].as_str().map(|addr| addr.parse().expect("an address"));
+        Ok(Self { rpc: rpc.parse().expect("an address"), p2p, child })
     }
 
     /// What starts a node. What it says goes to a file in its folder.
@@ -71,9 +94,13 @@ impl Process {
         std::fs::create_dir_all(&home.folder).expect("the folder can be made");
         let log = OpenOptions::new().create(true).append(true).open(home.folder.join("stderr.log"));
         let log: File = log.expect("the log can be written");
-        let mut command = program();
-        command.args(["node", "run", "--output", "json", "--rpc-addr", "127.0.0.1:0", "--home"]).arg(&home.folder);
+        let mut command = home.disk.as_ref().map_or_else(program, |disk| disk.within(program()));
+        command.args(["node", "run", "--output", "json", "--rpc-addr"]).arg(home.rpc.to_string());
+        command.arg("--home").arg(&home.folder);
         command.arg("--genesis").arg(&home.genesis);
+        if let Some(data) = &home.data {
+            command.arg("--data").arg(data);
+        }
         match &home.key {
             Some(key) => command.arg("--validator-key").arg(key),
             None => command.arg("--observer"),
@@ -88,6 +115,11 @@ impl Process {
         self.child.id()
     }
 
+    /// Sends a signal to the node.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is a child of ours");
+    }
+
     /// Kills the node without a warning, as a power failure or an impatient operator would.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it can be killed");
@@ -96,8 +128,12 @@ impl Process {
 
     /// Asks the node to end, and waits until it has.
     pub(crate) fn stop(mut self) -> ExitStatus {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).expect("it can be asked");
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits until the node has ended.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let deadline = now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("it can be waited for") {

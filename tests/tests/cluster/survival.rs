@@ -1,7 +1,10 @@
 //! A chain of one validator survives whatever happens to its process: what was acknowledged is there, nothing is there
 //! twice, and the state is that of the acknowledged transactions.
 
+use std::fs::File;
+use std::io::PipeReader;
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -20,6 +23,8 @@ const LIFE_MICROS_MAX: u64 = 120_000;
 /// Transfers that must become final in all these lives, so that the test shows something; a quick machine makes many
 /// more.
 const FINALS_MIN: usize = 25;
+/// Transfers after which a node at the lowest level has said more than a pipe holds.
+const SAID_MIN: u64 = 60;
 /// What every transfer moves.
 const AMOUNT: u128 = 7;
 
@@ -50,6 +55,34 @@ fn a_chain_of_one_validator_survives_a_hundred_kills() {
     let finals = ledger.final_at.len();
     assert!(finals >= FINALS_MIN, "only {finals} transfers became final in a hundred lives: too few to show anything");
     assert!(node.stop().success(), "it ends in order when it is asked to");
+}
+
+#[test]
+fn a_node_goes_on_whose_log_cannot_be_written_or_is_read_by_nobody() {
+    let network = Network::new(1);
+    let home = network.home(0);
+    let receiver = Address::new([10; 32]);
+    let (unread, _never_read) = pipe();
+    let (broken, gone) = pipe();
+    drop(gone);
+    let full = File::options().write(true).open("/dev/full").expect("this system has one");
+    let places = [("a full disk", Stdio::from(full)), ("an unread pipe", unread), ("a broken pipe", broken)];
+    for (salt, (place, stderr)) in (0..).zip(places) {
+        let node = Process::start_talking_to(&home, stderr);
+        for number in 0..SAID_MIN {
+            let transfer = network.transfer(0, receiver, AMOUNT, salt << 32 | number);
+            submit(node.rpc, &transfer, "finalized").unwrap_or_else(|error| panic!("with {place}: {error}"));
+        }
+        assert!(node.stop().success(), "with {place} it ends in order");
+    }
+    let node = Process::start(&home);
+    assert_eq!(network.balance(node.rpc, receiver), 3 * u128::from(SAID_MIN) * AMOUNT);
+}
+
+/// A pipe: its writing end, and its reading end.
+fn pipe() -> (Stdio, PipeReader) {
+    let (reader, writer) = std::io::pipe().expect("there is room for a pipe");
+    (writer.into(), reader)
 }
 
 /// Sends transfers until the node is about to be killed. Returns the highest height that was acknowledged.

@@ -6,11 +6,11 @@ mod phases;
 mod surroundings;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use althing_consensus::{Envelope, Now};
 use althing_genesis::{DevNetwork, DevRole, Genesis, dev_key};
 use althing_mempool::{CheckedBatch, Range, RejectedBatch, SharedBatch};
+use althing_node::replica::wire::{Class, Frame};
 use althing_node::replica::{Event as ReplicaEvent, LogLimits, Outcome as ReplicaOutcome};
 use althing_types::{AssetId, Epoch, Hash, Height, Monotonic, SecretKey, Signature, TimeMs, ValidatorIndex};
 
@@ -20,7 +20,6 @@ use super::keys::SimulatedKeys;
 use super::node::Node;
 use super::options::Options;
 use super::random::Random;
-use super::wire::Class;
 
 /// Wall time at the start.
 const START_MS: u64 = 1_760_000_000_000;
@@ -33,7 +32,7 @@ enum Event {
     /// Something happens to a replica in this life.
     Replica { place: usize, life: u64, event: Box<ReplicaEvent> },
     /// A message arrives.
-    Deliver { from: usize, to: usize, session: u64, class: Class, bytes: Arc<[u8]> },
+    Deliver { from: usize, to: usize, session: u64, class: Class, bytes: Frame },
     /// A sync of the log of votes ends.
     VotesSynced { place: usize, life: u64 },
     /// A sync of the log of batches ends.

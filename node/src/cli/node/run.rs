@@ -1,23 +1,22 @@
 //! `althing node run`: configuration, genesis and key are read and compared; then the node runs until it is told to
 //! stop.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use althing_genesis::{DOCUMENT_BYTES_MAX, Genesis};
-use althing_network::NetworkError;
 use althing_types::SecretKey;
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::failure::Failure;
+use crate::cli::node::why;
 use crate::cli::output::Output;
 use crate::cli::{Exit, home_or_default, password};
-use crate::config::{Config, ConfigError, LogFormat};
+use crate::config::{Config, LogFormat};
 use crate::files;
 use crate::keys;
-use crate::shell::{DataError, Identity, Node, NodeOptions, P2pError, Reason, StartError};
+use crate::shell::{Identity, Node, NodeOptions, Reason};
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -74,7 +73,7 @@ impl Run {
         let data = home.join(&config.files.data);
         let (chain_id, genesis_hash) = (genesis.chain_id().to_owned(), genesis.hash());
         let options = NodeOptions { genesis, identity, data, config };
-        let node = Node::start(options).map_err(|error| start_failure(&error, &key_path))?;
+        let node = Node::start(options).map_err(|error| why::not_started(&error, &key_path))?;
         if self.until_stdin_closes {
             node.end_with_stdin();
         }
@@ -86,10 +85,7 @@ impl Run {
         output.either(|| format!("ready: {rpc}/rpc, chain {chain_id}, genesis {genesis_hash}\n"), ready)?;
         match node.wait() {
             Reason::Asked => Ok(Exit::Done),
-            Reason::Disk(what) => Err(Failure::new(Exit::Failed, "DISK", what)
-                .hint("look at the disk: space, health, mount options; nothing that was acknowledged is lost")),
-            Reason::Chain(what) => Err(Failure::new(Exit::Failed, "DIVERGED", what)
-                .hint("keep the data folder as evidence, and compare with other validators")),
+            reason => Err(why::ended(reason)),
         }
     }
 
@@ -104,7 +100,11 @@ impl Run {
         let path = home.join(&config.files.validator_key);
         let key = read_key(&path, password.clone(), genesis).map_err(|failure| {
             let is_observers_home = !path.exists() && node_key_path.exists() && !genesis.observers().is_empty();
-            if is_observers_home { failure.hint("give --observer to follow the chain without voting") } else { failure }
+            match failure.remedy() {
+                _ if is_observers_home => failure.hint("give --observer to follow the chain without voting"),
+                Some(_) => failure,
+                None => failure.hint("give --validator-key FILE: the key whose public half the genesis document names"),
+            }
         })?;
         // A node that has nobody to meet needs no identity on the network.
         let others = genesis.validators().len() + genesis.observers().len() - 1;
@@ -121,7 +121,7 @@ impl Run {
         }
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let mut config = Config::load(&path, variables).map_err(|error| config_failure(&error))?;
+        let mut config = Config::load(&path, variables).map_err(|error| why::bad_configuration(&error))?;
         let here = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let paths = &mut config.files;
         paths.genesis = self.genesis.as_ref().map_or_else(|| paths.genesis.clone(), here);
@@ -172,62 +172,4 @@ fn read_node_key(path: &Path, password: Option<PathBuf>, genesis: &Genesis) -> R
         Some(_) => failure,
         None => failure.hint("give --node-key FILE: the node's identity on the network, beside the key that votes"),
     })
-}
-
-fn config_failure(error: &ConfigError) -> Failure {
-    Failure::new(Exit::Configuration, "CONFIG_INVALID", error.to_string())
-        .hint("docs/operations.md says what each key may hold")
-}
-
-/// A node that cannot start: what is wrong, and what can be done.
-fn start_failure(error: &StartError, key_path: &Path) -> Failure {
-    let message = error.to_string();
-    match error {
-        StartError::NotAValidator { .. } => Failure::new(Exit::Key, "KEY_NOT_IN_GENESIS", message)
-            .hint(format!("{} is another key, or the genesis document is another chain's", key_path.display())),
-        StartError::NotAnObserver { .. } => Failure::new(Exit::Key, "NODE_KEY_NOT_IN_GENESIS", message).hint(format!(
-            "althing genesis show lists the observers; {} is another key, or the document is another chain's",
-            key_path.display()
-        )),
-        StartError::IsAValidator { .. } => Failure::new(Exit::Key, "NODE_KEY_NOT_IN_GENESIS", message)
-            .hint("run the validator without --observer, or give --node-key with an observer's key"),
-        StartError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-            Failure::new(Exit::Temporary, "PORT_IN_USE", message)
-                .hint("stop the process that listens there, or give --rpc-addr with another port")
-        }
-        StartError::Listen { .. } => {
-            Failure::new(Exit::Configuration, "LISTEN", message).hint("give --rpc-addr with an address of this machine")
-        }
-        StartError::P2p(P2pError::OtherNodeKey { .. }) => Failure::new(Exit::Key, "NODE_KEY_NOT_IN_GENESIS", message)
-            .hint("give --node-key with the key that the genesis document binds to this validator"),
-        StartError::P2p(P2pError::UnknownPeer { .. } | P2pError::Address { .. }) => {
-            Failure::new(Exit::Configuration, "CONFIG_INVALID", message)
-                .hint("docs/operations.md says what each key may hold")
-        }
-        StartError::P2p(P2pError::Network(error)) => network_failure(error, message),
-        _ if error.is_in_use() => Failure::new(Exit::Temporary, "DATA_IN_USE", message)
-            .hint("stop the other node first; two nodes with one key would contradict each other"),
-        StartError::Votes(_) | StartError::LostBatches { .. } | StartError::Data(DataError::Lost { .. }) => {
-            Failure::new(Exit::Configuration, "DATA_LOST", message).hint(
-                "restore the whole data folder from the newest copy; never start with an older copy of a part of it",
-            )
-        }
-        StartError::Data(_) => Failure::new(Exit::Configuration, "DATA_FOLDER", message)
-            .hint("give --data or --home with this node's own folder, or an empty one"),
-        StartError::Telemetry(_) => Failure::new(Exit::Configuration, "CONFIG_INVALID", message),
-        _ => Failure::new(Exit::Failed, "START", message)
-            .hint("look at the disk: space, health, permissions; docs/operations.md lists these messages"),
-    }
-}
-
-fn network_failure(error: &NetworkError, message: String) -> Failure {
-    match error {
-        NetworkError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-            Failure::new(Exit::Temporary, "PORT_IN_USE", message)
-                .hint("stop the process that listens there, or give --p2p-addr with another port")
-        }
-        _ => {
-            Failure::new(Exit::Configuration, "LISTEN", message).hint("give --p2p-addr with an address of this machine")
-        }
-    }
 }

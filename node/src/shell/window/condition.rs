@@ -127,7 +127,8 @@ impl Window {
         });
         let (live, voting, work, synced) = match &looked.await {
             Ok((halted, reported, mempool)) => {
-                let has_work = mempool.pool_count > 0 || mempool.in_flight_count > 0;
+                // What waits for somebody's missing sequence number is no work of ours.
+                let has_work = mempool.ready_count > 0 || mempool.in_flight_count > 0;
                 let is_synced = !is_behind(*self.parts.heads.borrow(), *reported);
                 (true, !halted && !mempool.is_silent, !self.is_stuck(has_work), is_synced)
             }

@@ -1,14 +1,12 @@
 //! The network of the simulated world: frames on streams, or each on its own way.
 
-use std::sync::Arc;
-
 use althing_consensus::Message as ConsensusMessage;
+use althing_node::replica::wire::{self, Class, Frame};
 use althing_node::replica::{Event as ReplicaEvent, Message, Recipients};
 use althing_types::ValidatorIndex;
 
 use super::{Event, World, fold};
 use crate::simulation::liar;
-use crate::simulation::wire::{self, Class};
 
 impl World {
     /// Sends a message to everybody it is for.
@@ -17,7 +15,7 @@ impl World {
         let from = self.nodes[place].index;
         let lies = self.options.lies && !self.checker.is_honest(from);
         self.checker.sends(place, message);
-        let frame: Arc<[u8]> = wire::to_bytes(message).into();
+        let (class, frame) = wire::to_frame(message);
         self.outcome.trace = fold(self.outcome.trace, &[frame.len() as u64]);
         for receiver in 0..self.nodes.len() {
             let index = self.nodes[receiver].index;
@@ -29,17 +27,18 @@ impl World {
                 continue;
             }
             if !lies {
-                self.transmit(place, receiver, Class::of(message), frame.clone());
+                self.transmit(place, receiver, class, frame.clone());
                 continue;
             }
             for said in liar::distort(&mut self.random, &self.nodes[place], &self.genesis.committee(), message) {
                 self.checker.sends(place, &said);
-                self.transmit(place, receiver, Class::of(&said), wire::to_bytes(&said).into());
+                let (class, frame) = wire::to_frame(&said);
+                self.transmit(place, receiver, class, frame);
             }
         }
     }
 
-    fn transmit(&mut self, from: usize, to: usize, class: Class, bytes: Arc<[u8]>) {
+    fn transmit(&mut self, from: usize, to: usize, class: Class, bytes: Frame) {
         if bytes.len() > class.frame_bytes_max() {
             self.checker.fail(format!("place {from} sends a frame of {} bytes on {class:?}", bytes.len()));
         }
@@ -78,7 +77,7 @@ impl World {
         if self.options.streams && session != self.session(from, to) {
             return;
         }
-        let message = match wire::from_bytes(class, bytes) {
+        let message = match wire::from_frame(class, bytes) {
             Ok(message) => message,
             Err(error) => {
                 self.checker.fail(format!("a frame of place {from} on {class:?} does not decode: {error}"));
@@ -126,7 +125,7 @@ impl World {
     /// The connection between two places ends, with all that is on its way.
     pub(super) fn disconnect(&mut self, a: usize, b: usize) {
         *self.sessions.entry((a.min(b), a.max(b))).or_default() += 1;
-        for class in [Class::Votes, Class::Proposals, Class::Data, Class::Sync] {
+        for class in Class::ALL {
             self.arrivals.remove(&(a, b, class));
             self.arrivals.remove(&(b, a, class));
         }

@@ -2,26 +2,46 @@
 //!
 //! Small messages that agreement waits for are votes, whatever they are about; blocks on their way to being agreed
 //! are proposals; batches are data; what a peer fetches of the past is sync. A stream of one class never waits for
-//! another's. Bytes from outside are decoded here, once, within the limits of their class (`decisions.md` section 2).
+//! another's. Bytes from outside are decoded here, once, within the limits of their class (`decisions.md` section 2). The
+//! shell and the simulator use this one table, so that what is simulated is what travels.
 
 use althing_consensus::Message as ConsensusMessage;
 use althing_mempool::DataMessage;
-use althing_network::{Class, Frame, Misbehaviour};
-use althing_types::{decode, encode};
+pub use althing_network::{Class, Frame};
+use althing_types::{DecodeError, decode, encode};
 
-use crate::replica::Message;
+use super::Message;
+
+/// What is wrong with a frame. No honest peer sends such a one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// It is no message, or more than one, or larger than its class allows.
+    #[error("a frame that is no message: {0}")]
+    Decode(#[from] DecodeError),
+    /// It came on another stream than its kind travels on.
+    #[error("a message of {right} on the stream of {found}", right = .right.name(), found = .found.name())]
+    OtherStream {
+        /// Where it belongs.
+        right: Class,
+        /// Where it came.
+        found: Class,
+    },
+}
 
 /// The frame of a message, and its class.
-pub(crate) fn to_frame(message: &Message) -> (Class, Frame) {
+pub fn to_frame(message: &Message) -> (Class, Frame) {
     (class_of(message), encode(message).into())
 }
 
-/// The message in a frame. One that does not decode, or that came on another stream than an honest peer would use, is
-/// the sender's fault.
-pub(crate) fn from_frame(class: Class, bytes: &[u8]) -> Result<Message, Misbehaviour> {
-    let message = decode(bytes, class.frame_bytes_max());
-    let message: Message = message.map_err(|_| Misbehaviour::new("a frame that is no message"))?;
-    if class_of(&message) == class { Ok(message) } else { Err(Misbehaviour::new("a message on a stream for others")) }
+/// The message in a frame.
+///
+/// # Errors
+///
+/// [`WireError`]. It is the sender's fault.
+pub fn from_frame(class: Class, bytes: &[u8]) -> Result<Message, WireError> {
+    let message: Message = decode(bytes, class.frame_bytes_max())?;
+    let right = class_of(&message);
+    if right == class { Ok(message) } else { Err(WireError::OtherStream { right, found: class }) }
 }
 
 fn class_of(message: &Message) -> Class {

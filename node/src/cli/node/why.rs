@@ -1,0 +1,131 @@
+//! Why a node did not start, or ended by itself: the sentence, the symbol, the exit code and what the operator can do.
+//!
+//! The codes tell supervisors apart what another start may mend (75), what only a person can (78), and the rest.
+//! `docs/operations.md` lists what is said here.
+
+use std::io;
+use std::path::Path;
+
+use althing_ledger::LedgerError;
+use althing_network::NetworkError;
+use althing_storage::{LogError, StoreError};
+
+use crate::cli::Exit;
+use crate::cli::failure::Failure;
+use crate::config::ConfigError;
+use crate::shell::{DataError, P2pError, Reason, StartError};
+
+/// What an operator can do about data that another version wrote.
+const OTHER_VERSION: &str = "run the version of althing that wrote it, or a later one; never let a validator start with an empty folder instead";
+/// What an operator can do about data that are not this node's.
+const NOT_ITS_OWN: &str = "give --data or --home with this node's own folder of this chain; a validator may start with a \
+                           new one only if it never ran on this chain";
+/// What an operator can do about a disk that fails.
+const LOOK_AT_THE_DISK: &str =
+    "look at the disk: health, mount options, permissions; docs/operations.md lists these messages";
+
+/// A configuration that makes no sense.
+pub(super) fn bad_configuration(error: &ConfigError) -> Failure {
+    Failure::new(Exit::Configuration, "CONFIG_INVALID", error.to_string())
+        .hint("docs/operations.md says what each key may hold")
+}
+
+/// A node that ended by itself.
+pub(super) fn ended(reason: Reason) -> Failure {
+    match reason {
+        Reason::Asked => Failure::new(Exit::Interrupted, "ASKED", "the node was asked to end"),
+        Reason::DiskFull(what) => disk_full(what),
+        Reason::Disk(what) => Failure::new(Exit::Failed, "DISK", what)
+            .hint("look at the disk: health, mount options, permissions; nothing that was acknowledged is lost"),
+        Reason::Chain(what) => Failure::new(Exit::Failed, "DIVERGED", what)
+            .hint("keep the data folder as evidence, and compare with other validators"),
+    }
+}
+
+/// A node that cannot start.
+pub(super) fn not_started(error: &StartError, key_path: &Path) -> Failure {
+    let message = error.to_string();
+    match error {
+        _ if error.is_disk_full() => disk_full(message),
+        _ if error.is_in_use() => Failure::new(Exit::Temporary, "DATA_IN_USE", message)
+            .hint("stop the other node first; two nodes with one key would contradict each other"),
+        StartError::NotAValidator { .. } | StartError::NotAnObserver { .. } | StartError::IsAValidator { .. } => {
+            wrong_key(error, message, key_path)
+        }
+        StartError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+            Failure::new(Exit::Temporary, "PORT_IN_USE", message)
+                .hint("stop the process that listens there, or give --rpc-addr with another port")
+        }
+        StartError::Listen { .. } => {
+            Failure::new(Exit::Configuration, "LISTEN", message).hint("give --rpc-addr with an address of this machine")
+        }
+        StartError::NoNodeKey { .. } => Failure::new(Exit::Key, "NO_NODE_KEY", message)
+            .hint("give --node-key FILE: the node's identity on the network, beside the key that votes"),
+        StartError::P2p(error) => not_connected(error, message),
+        StartError::Votes(_) | StartError::LostBatches { .. } | StartError::Data(DataError::Lost { .. }) => {
+            Failure::new(Exit::Configuration, "DATA_LOST", message).hint(
+                "restore the whole data folder from the newest copy; never start with an older copy of a part of it",
+            )
+        }
+        StartError::Data(DataError::Version { .. })
+        | StartError::Log { error: LogError::Version { .. }, .. }
+        | StartError::Store(StoreError::WrongSchema { .. })
+        | StartError::Ledger(LedgerError::Version { .. }) => {
+            Failure::new(Exit::Configuration, "DATA_VERSION", message).hint(OTHER_VERSION)
+        }
+        StartError::Data(DataError::File(_) | DataError::Io { .. }) => {
+            Failure::new(Exit::Failed, "DISK", message).hint(LOOK_AT_THE_DISK)
+        }
+        StartError::Data(_)
+        | StartError::Log { error: LogError::WrongIdentity { .. }, .. }
+        | StartError::Ledger(LedgerError::OtherChain { .. }) => {
+            Failure::new(Exit::Configuration, "DATA_FOLDER", message).hint(NOT_ITS_OWN)
+        }
+        StartError::Telemetry(_) => Failure::new(Exit::Configuration, "CONFIG_INVALID", message)
+            .hint("docs/operations.md says what each key may hold"),
+        StartError::Log { .. } | StartError::Record { .. } | StartError::Store(_) | StartError::Ledger(_) => {
+            Failure::new(Exit::Failed, "DISK", message).hint(LOOK_AT_THE_DISK)
+        }
+        StartError::Runtime(_) => Failure::new(Exit::Failed, "SYSTEM", message)
+            .hint("look at the limits of the user for threads, processes and open files"),
+    }
+}
+
+fn wrong_key(error: &StartError, message: String, key_path: &Path) -> Failure {
+    let path = key_path.display();
+    match error {
+        StartError::NotAnObserver { .. } => Failure::new(Exit::Key, "NODE_KEY_NOT_IN_GENESIS", message).hint(format!(
+            "althing genesis show lists the observers; {path} is another key, or the document is another chain's"
+        )),
+        StartError::IsAValidator { .. } => Failure::new(Exit::Key, "NODE_KEY_NOT_IN_GENESIS", message)
+            .hint("run the validator without --observer, or give --node-key with an observer's key"),
+        _ => Failure::new(Exit::Key, "KEY_NOT_IN_GENESIS", message)
+            .hint(format!("{path} is another key, or the genesis document is another chain's")),
+    }
+}
+
+fn not_connected(error: &P2pError, message: String) -> Failure {
+    match error {
+        P2pError::OtherNodeKey { .. } => Failure::new(Exit::Key, "NODE_KEY_NOT_IN_GENESIS", message)
+            .hint("give --node-key with the key that the genesis document binds to this validator"),
+        P2pError::UnknownPeer { .. } | P2pError::Address { .. } => {
+            Failure::new(Exit::Configuration, "CONFIG_INVALID", message)
+                .hint("docs/operations.md says what each key may hold")
+        }
+        P2pError::Network(NetworkError::Listen { source, .. }) if source.kind() == io::ErrorKind::AddrInUse => {
+            Failure::new(Exit::Temporary, "PORT_IN_USE", message)
+                .hint("stop the process that listens there, or give --p2p-addr with another port")
+        }
+        P2pError::Network(_) => {
+            Failure::new(Exit::Configuration, "LISTEN", message).hint("give --p2p-addr with an address of this machine")
+        }
+    }
+}
+
+/// There is no room on the disk. Whoever supervises the node may start it again and again until there is.
+fn disk_full(what: String) -> Failure {
+    Failure::new(Exit::Temporary, "DISK_FULL", what).hint(
+        "make room on that disk, never by deleting files of the data folder, and start the node again; nothing that \
+         was acknowledged is lost",
+    )
+}
