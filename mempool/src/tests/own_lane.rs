@@ -173,6 +173,8 @@ fn transactions_whose_time_is_over_are_dropped_before_they_leave() {
 fn numbered_transactions_leave_in_order_and_wait_for_gaps() {
     let mut rig = Rig::new(0);
     assert_eq!(appended(&rig.admit(&Ask::numbered(1, 2))), 0, "number 1 is missing");
+    let pool = rig.mempool.snapshot();
+    assert_eq!((pool.pool_count, pool.ready_count), (1, 0), "what waits for another number is no work");
     let out = rig.admit(&Ask::numbered(1, 1));
     let leaving = out.iter().find_map(|output| match output {
         Output::Accepted { ids, .. } => Some(ids.to_vec()),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use althing_consensus::{Now, Record};
 use althing_genesis::{DevNetwork, DevRole, Genesis, dev_key};
-use althing_mempool::Candidate;
+use althing_mempool::{Candidate, DataMessage, SharedBatch};
 use althing_types::{
     Action as Act, Address, AssetId, AuthPolicy, AuthProof, Block, Bytes, Hash, LaneTip, List, Monotonic, Replay,
-    Scheme, SecretKey, Signature, SignedBatch, SignedTransaction, Summary, TimeMs, TransactionBody, leaf_hash,
+    Scheme, SecretKey, Signature, SignedBatch, SignedTransaction, Summary, TimeMs, TransactionBody, ValidatorIndex,
+    leaf_hash,
 };
 
 use super::{Action, Config, Event, Found, Note, Outcome, Replica};
@@ -271,4 +272,22 @@ fn power_may_go_before_any_action_and_what_was_accepted_is_executed_once() {
         bench.run(Event::Submit(bench.transaction(3)));
         assert_eq!(bench.executed.len(), 2 + times, "power {power}: the chain goes on");
     }
+}
+
+#[test]
+fn a_batch_that_is_here_is_not_checked_again_however_often_it_comes() {
+    let mut bench = Bench::new();
+    bench.run(Event::Submit(bench.transaction(1)));
+    let known = bench.batches.first().expect("it was cut").clone();
+    let mut news = known.as_ref().clone();
+    news.batch.seq += 7;
+    let mut offer = |batch: Arc<SignedBatch>| {
+        let message = DataMessage::Batch(SharedBatch(batch));
+        let now = Now { monotonic: Monotonic::new(bench.micros), wall: TimeMs::new(WALL_MS) };
+        let (mut actions, from) = (Vec::new(), ValidatorIndex::new(0));
+        bench.replica.step(&bench.keys, now, Event::Data { from, message }, &mut actions);
+        actions.iter().filter(|action| matches!(action, Action::CheckBatch { .. })).count()
+    };
+    assert_eq!((0..100).map(|_| offer(known.clone())).sum::<usize>(), 0);
+    assert_eq!(offer(Arc::new(news)), 1, "what is not known is looked at");
 }

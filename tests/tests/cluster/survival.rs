@@ -58,6 +58,15 @@ fn a_chain_of_one_validator_survives_a_hundred_kills() {
 }
 
 #[test]
+fn a_node_that_is_asked_to_end_as_soon_as_it_is_ready_ends_in_order() {
+    let network = Network::new(1);
+    for start in 0..12 {
+        let status = Process::start(&network.home(0)).stop();
+        assert!(status.success(), "after start {start}: {status}");
+    }
+}
+
+#[test]
 fn a_node_goes_on_whose_log_cannot_be_written_or_is_read_by_nobody() {
     let network = Network::new(1);
     let home = network.home(0);
