@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::network::{Network, sign, submit};
 use super::nodes::{AMOUNT, Nodes, PATIENCE, VALIDATORS, eventually, is_final, transfer};
-use super::process::{Home, Process, log_of, program};
+use super::process::{Home, Process, finished, log_of, program};
 use super::rpc::{CallError, call};
 
 /// Accounts that fill a pool together: one sender may take an eighth of it.
@@ -48,7 +48,7 @@ fn refused_start(home: &Home, options: &[&str]) -> (Option<i32>, String, String,
     if !given("--rpc-addr") {
         command.args(["--rpc-addr", "127.0.0.1:0"]);
     }
-    let output = command.output().expect("it can be started");
+    let output = finished(command);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let line = text.lines().find(|line| line.starts_with("{\"error\"")).unwrap_or_else(|| panic!("no error: {text}"));
     let error: Value = serde_json::from_str(line).expect("JSON");

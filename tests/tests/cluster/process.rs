@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -150,6 +150,20 @@ impl Drop for Process {
         let _ended = self.child.kill();
         let _ended = self.child.wait();
     }
+}
+
+/// Runs a command that must end by itself. One that does not in time is killed, and what it wrote until then is there.
+pub(crate) fn finished(mut command: Command) -> Output {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program can be started");
+    let deadline = now() + PATIENCE;
+    while child.try_wait().expect("it can be waited for").is_none() {
+        if now() > deadline {
+            child.kill().expect("it can be killed");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().expect("it can be waited for")
 }
 
 /// The time of a clock that never goes back.

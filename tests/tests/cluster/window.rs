@@ -12,7 +12,7 @@ use althing_types::{
 use serde_json::{Value, json};
 
 use super::network::{Network, sign, status, submit, wall_ms};
-use super::process::{Process, program};
+use super::process::{Process, finished, program};
 use super::rpc::{call, get};
 
 /// How often the same bytes are sent.
@@ -156,7 +156,7 @@ fn a_second_node_another_chain_and_a_port_in_use_are_refused_with_a_remedy() {
         let mut command = program();
         command.args(["node", "run", "--output", "json", "--rpc-addr", rpc, "--data"]).arg(data);
         command.arg("--genesis").arg(&home.genesis).arg("--validator-key").args(&home.key);
-        let output = command.output().expect("it can be started");
+        let output = finished(command);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         let line = text.lines().find(|line| line.starts_with("{\"error\"")).unwrap_or_default().to_owned();
         let error: Value = serde_json::from_str(&line).unwrap_or_default();
