@@ -1,36 +1,41 @@
 //! The event loop: one task that owns the swarm, hears what happened to connections and streams, and keeps every peer
 //! at exactly one usable connection.
 //!
-//! It receives, calls one handler, and looks at the clock; frames do not pass through it. Invariants: a peer has at
-//! most one link; only on a link that has shown our genesis are frames read or written; the receiver hears true and false
+//! It receives, calls one handler, and looks at the clock a few times a second; frames do not pass through it. What takes
+//! longer runs in tasks that report back, and a task that panics reports that. Invariants: a peer has at most one link; only on a link that has shown our genesis are frames read or written; the receiver hears true and false
 //! alternately for each peer; a peer with an address and without a link always has a dial running or a next dial.
 
+mod answering;
 mod dial;
 mod entry;
 mod link;
+mod lookout;
+mod refusals;
 mod talk;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use libp2p::gossipsub::MessageId;
-use libp2p::request_response::{OutboundRequestId, ResponseChannel};
-use libp2p::swarm::{ConnectionId, ListenError, Swarm, SwarmEvent};
+use libp2p::request_response::{InboundRequestId, OutboundRequestId, ResponseChannel};
+use libp2p::swarm::{ConnectionId, Swarm, SwarmEvent};
 use libp2p::{PeerId, identify, ping};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::task::AbortHandle;
+use tokio::time::{MissedTickBehavior, interval};
 
+use crate::bucket::Bucket;
 use crate::class::Class;
-use crate::gate::{Gate, Refusal};
+use crate::gate::Gate;
+use crate::gossip::{self, Gossip};
 use crate::identity::{self, Chain};
 use crate::network::NetworkError;
 use crate::options::{Options, OptionsError};
-use crate::receiver::{Receiver, Verdict};
+use crate::receiver::{Receiver, Topic, Verdict};
 use crate::requests::Answer;
 use crate::shared::Shared;
 use crate::streams::Streams;
@@ -38,15 +43,17 @@ use crate::tasks::Tasks;
 use crate::transport::{self, Behaviour, BehaviourEvent};
 use crate::{figures, reader};
 
+use answering::Place;
 use entry::Entry;
+use lookout::Lookout;
+use refusals::Refusals;
 use talk::Waiting;
 
 /// Reports of tasks that may wait for the loop; a task that finds no room waits.
 const REPORTS_MAX: usize = 1_024;
-/// Time between two lines about refused connections.
-const REFUSED_LINE_EVERY: Duration = Duration::from_secs(10);
-/// The loop looks at the clock at least so often.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the loop looks what is due. Nothing that it waits for is as short; and looking at all peers takes
+/// microseconds, which is too much for every event and nothing for ten times a second.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,11 +73,19 @@ enum Report {
     ReaderEnded(PeerId, ConnectionId, Class, reader::End),
     /// A stream is not written any more, and why.
     WriterEnded(PeerId, ConnectionId, Class, String),
+    /// A task that belongs to a connection panicked.
+    Panicked(PeerId, ConnectionId),
     /// The receiver answered a request.
-    Answered(PeerId, ResponseChannel<Answer>, Option<Vec<u8>>),
+    Answered(InboundRequestId, ResponseChannel<Answer>, Option<Vec<u8>>),
+    /// It is the turn of an answer.
+    Paid(InboundRequestId, ResponseChannel<Answer>, Answer),
     /// The receiver judged a message of gossip.
-    Judged(PeerId, MessageId, Verdict),
+    Judged(PeerId, MessageId, Topic, Verdict),
 }
+
+/// A task of ours panicked. That is counted and said already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Panicked;
 
 /// The loop and what it owns.
 pub(crate) struct Engine<R> {
@@ -83,17 +98,13 @@ pub(crate) struct Engine<R> {
     peers: BTreeMap<PeerId, Entry>,
     reports: mpsc::Receiver<Report>,
     reporter: mpsc::Sender<Report>,
-    refused: Refused,
-    not_accepted_told: Option<Instant>,
+    refusals: Refusals,
+    lookout: Lookout,
     waiting: BTreeMap<OutboundRequestId, Waiting>,
+    places: BTreeMap<InboundRequestId, Place>,
     judging: usize,
-}
-
-/// What was refused since the last line about it.
-#[derive(Debug, Default)]
-struct Refused {
-    count: u64,
-    told: Option<Instant>,
+    published: [Bucket; Topic::COUNT],
+    passed_on: [Bucket; Topic::COUNT],
 }
 
 impl<R: Receiver> Engine<R> {
@@ -111,16 +122,16 @@ impl<R: Receiver> Engine<R> {
                 .map_err(|why| OptionsError::Key { name: peer.peer.name.clone(), why })?;
             peers.insert(id, Entry::new(options.key.public_key(), Arc::clone(peer)));
         }
-        let gate = Gate::new(peers.keys().copied().collect());
+        let gate = Gate::new(peers.keys().copied());
         let roles = peers.iter().map(|(id, entry)| (*id, entry.shared.peer.role)).collect();
         let streams = Streams::new(&chain, options.role, roles);
+        let gossip = Gossip::new(&chain, options.role, options.peers.iter().map(|peer| peer.role));
         let keypair = identity::keypair(&options.key);
         let tasks = Tasks::default();
-        let behaviour = Behaviour::new(&keypair, &chain, &options.agent, gate, streams);
+        let behaviour = Behaviour::new(&keypair, &chain, &options.agent, gate, streams, gossip);
         let mut swarm = transport::swarm(&keypair, behaviour, tasks.clone())?;
         let listen = transport::listen(&mut swarm, wanted).await?;
         let (reporter, reports) = mpsc::channel(REPORTS_MAX);
-        let (refused, waiting) = (Refused::default(), BTreeMap::new());
         Ok(Self {
             chain,
             shared,
@@ -131,10 +142,13 @@ impl<R: Receiver> Engine<R> {
             peers,
             reports,
             reporter,
-            refused,
-            not_accepted_told: None,
-            waiting,
+            refusals: Refusals::new(),
+            lookout: Lookout::new(),
+            waiting: BTreeMap::new(),
+            places: BTreeMap::new(),
             judging: 0,
+            published: Topic::ALL.map(gossip::published_rate),
+            passed_on: Topic::ALL.map(gossip::passed_on_rate),
         })
     }
 
@@ -143,16 +157,22 @@ impl<R: Receiver> Engine<R> {
         self.listen
     }
 
+    /// Its tasks, which end when they are told to, whatever becomes of the loop.
+    pub(crate) fn tasks(&self) -> Tasks {
+        self.tasks.clone()
+    }
+
     /// Runs until `stop` changes or its sender is gone, or until a task of libp2p panics.
     pub(crate) async fn run(&mut self, stop: &mut watch::Receiver<()>) -> Why {
-        self.on_time();
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.lookout = Lookout::new();
         loop {
-            let deadline = self.deadline();
             tokio::select! {
                 _ = stop.changed() => return Why::Stopped,
                 () = self.tasks.broken() => return Why::Broken,
                 Some(report) = self.reports.recv() => self.on_report(report),
-                () = sleep_until(deadline) => self.on_time(),
+                _ = looks.tick() => self.on_time(),
                 command = self.shared.commands.next() => self.on_command(command),
                 event = self.swarm.select_next_some() => self.on_swarm(event),
             }
@@ -176,9 +196,30 @@ impl<R: Receiver> Engine<R> {
             Report::Resolved(peer, result) => self.on_resolved(&peer, result),
             Report::ReaderEnded(peer, connection, class, end) => self.on_reader_ended(&peer, connection, class, end),
             Report::WriterEnded(peer, connection, class, why) => self.on_no_stream(&peer, connection, class, &why),
-            Report::Answered(peer, channel, answer) => self.on_answered(&peer, channel, answer),
-            Report::Judged(peer, message, verdict) => self.on_judged(&peer, &message, verdict),
+            Report::Panicked(peer, connection) => self.on_panicked(&peer, connection),
+            Report::Answered(request, channel, answer) => self.on_answered(request, channel, answer),
+            Report::Paid(request, channel, answer) => self.on_paid(request, channel, answer),
+            Report::Judged(peer, message, topic, verdict) => self.on_judged(&peer, &message, topic, verdict),
         }
+    }
+
+    /// Runs a task of ours. What it comes to, or that it panicked at `place`, is reported to the loop.
+    fn run_task<T>(
+        &self,
+        place: &'static str,
+        work: impl Future<Output = T> + Send + 'static,
+        report: impl FnOnce(Result<T, Panicked>) -> Report + Send + 'static,
+    ) -> AbortHandle {
+        let reporter = self.reporter.clone();
+        self.tasks.spawn(async move {
+            let ended = AssertUnwindSafe(work).catch_unwind().await.map_err(|_| {
+                figures::panicked(place);
+                tracing::error!(place, "a task of the network panicked");
+                Panicked
+            });
+            // Without a loop nobody cares.
+            let _ = reporter.send(report(ended)).await;
+        })
     }
 
     fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
@@ -194,8 +235,7 @@ impl<R: Receiver> Engine<R> {
                 self.on_dial_failed(&peer, connection_id, &error);
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, peer_id, .. } => {
-                let remote = transport::socket_address(&send_back_addr);
-                self.on_refused(peer_id, remote, error);
+                self.on_refused(peer_id, &send_back_addr, error);
             }
             SwarmEvent::ListenerError { error, .. } => self.on_not_accepted(&error),
             SwarmEvent::ListenerClosed { reason, .. } => {
@@ -204,15 +244,6 @@ impl<R: Receiver> Engine<R> {
                 self.tasks.break_down();
             }
             _ => {}
-        }
-    }
-
-    fn on_not_accepted(&mut self, error: &io::Error) {
-        figures::refused("not_accepted");
-        let now = Instant::now();
-        if self.not_accepted_told.is_none_or(|told| now >= told + REFUSED_LINE_EVERY) {
-            self.not_accepted_told = Some(now);
-            tracing::warn!(%error, "a connection could not be accepted; does the process have too many files open?");
         }
     }
 
@@ -228,53 +259,6 @@ impl<R: Receiver> Engine<R> {
                 self.on_ping(&peer, connection, took);
             }
             _ => {}
-        }
-    }
-
-    fn on_refused(&mut self, peer: Option<PeerId>, remote: Option<SocketAddr>, error: ListenError) {
-        let refusal = match error {
-            ListenError::Denied { cause } => cause.downcast::<Refusal>().ok(),
-            _ => None,
-        };
-        figures::refused(match refusal {
-            Some(Refusal::UnknownKey) => "unknown_key",
-            Some(Refusal::Paused) => "paused",
-            Some(Refusal::TooManyPending) => "too_many_pending",
-            None => "handshake",
-        });
-        let remote = remote.map(|remote| remote.to_string()).unwrap_or_default();
-        let Some(Refusal::UnknownKey) = refusal else {
-            tracing::debug!(%remote, ?refusal, "a connection was refused or failed");
-            return;
-        };
-        self.refused.count += 1;
-        let now = Instant::now();
-        if self.refused.told.is_some_and(|told| now < told + REFUSED_LINE_EVERY) {
-            return;
-        }
-        let key = peer.as_ref().and_then(identity::public_key).map(|key| key.to_string()).unwrap_or_default();
-        let count = self.refused.count;
-        tracing::warn!(%remote, key, count, "refused a node whose key is not in the genesis document");
-        self.refused = Refused { count: 0, told: Some(now) };
-    }
-
-    /// When the clock must be looked at next.
-    fn deadline(&self) -> Instant {
-        let latest = Instant::now() + LOOK_EVERY;
-        self.peers.values().filter_map(Entry::deadline).fold(latest, Instant::min)
-    }
-
-    fn on_time(&mut self) {
-        let now = Instant::now();
-        let due: Vec<PeerId> = self
-            .peers
-            .iter()
-            .filter(|(_, entry)| entry.deadline().is_some_and(|deadline| deadline <= now))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in due {
-            self.look_at_link(&id, now);
-            self.dial_if_due(&id, now);
         }
     }
 

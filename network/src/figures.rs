@@ -87,7 +87,7 @@ pub(crate) fn unpublished(topic: Topic) {
     counter!("althing_p2p_gossip_unpublished_total", "topic" => topic.name()).increment(1);
 }
 
-/// A peer was told that it asks too often.
+/// A peer was told that too many of its requests are under way.
 pub(crate) fn request_refused() {
     counter!("althing_p2p_requests_refused_total").increment(1);
 }

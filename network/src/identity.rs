@@ -75,7 +75,12 @@ pub(crate) fn public_key(peer: &PeerId) -> Option<PublicKey> {
 
 /// A text from outside, made fit for a terminal: printable ASCII, and not long.
 pub(crate) fn shown(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS_MAX).map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect()
+    shown_up_to(text, SHOWN_CHARS_MAX)
+}
+
+/// The same for a text that may have so many characters.
+pub(crate) fn shown_up_to(text: &str, chars_max: usize) -> String {
+    text.chars().take(chars_max).map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect()
 }
 
 #[cfg(test)]

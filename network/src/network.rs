@@ -1,7 +1,8 @@
 //! A running network: started, asked, stopped, and set going again by itself when it breaks.
 //!
 //! One task owns the event loop. If it panics, or a task of libp2p does, that is counted and logged, everything is torn
-//! down, and the loop starts again on the same port: peers see a short disconnect, and handles stay valid.
+//! down, and the loop starts again on the same port: peers see a short disconnect, and handles stay valid. What tears
+//! down and starts again may panic as well; if even its keeper does, the process ends, because nobody would notice.
 
 use std::io;
 use std::net::SocketAddr;
@@ -91,7 +92,14 @@ impl Network {
         let (stop, stopped) = watch::channel(());
         let handle = Handle { shared: Arc::clone(&shared) };
         let keeper = Keeper { options, shared, receiver, listen, stopped };
-        Ok(Self { listen, handle, stop, running: tokio::spawn(keeper.run(engine)) })
+        let running = tokio::spawn(async move {
+            if AssertUnwindSafe(keeper.run(engine)).catch_unwind().await.is_err() {
+                figures::panicked("keeper");
+                tracing::error!("what keeps the network going panicked; the process ends, start it again");
+                std::process::abort();
+            }
+        });
+        Ok(Self { listen, handle, stop, running })
     }
 
     /// Where we listen, with the port that the system picked if it was to.
@@ -120,25 +128,36 @@ impl Handle {
         self.shared.send(to, class, frame)
     }
 
-    /// Asks a peer and waits for its answer, ten seconds at most. Needs no runtime of its own, and may be dropped.
+    /// Asks a peer and waits for its answer, ten seconds at most. Needs no runtime of its own, and may be dropped. When
+    /// the network stops, who waits is told so.
     pub async fn request(&self, to: &PublicKey, bytes: Vec<u8>) -> Result<Vec<u8>, RequestError> {
         self.shared.request(to, bytes).await
     }
 
     /// Gives a message to all peers that follow the topic. Nobody is told if there are none, if it is longer than
-    /// [`crate::GOSSIP_BYTES_MAX`] or if too much waits; the last two are counted. The same bytes are published once in
-    /// a minute at most.
+    /// [`crate::GOSSIP_BYTES_MAX`], if too much waits, or if it is above the rate: twenty heads and fifty transactions a
+    /// second, and twice that at once. The last three are counted. The same bytes are published once in ten seconds at
+    /// most. Where neither this node nor one of its peers is an observer, nobody listens and nothing is published.
     pub fn publish(&self, topic: Topic, bytes: Vec<u8>) {
         let fits = bytes.len() <= GOSSIP_BYTES_MAX;
-        if !fits || !self.shared.commands.push(Command::Publish(topic, bytes)) {
+        if !fits || self.shared.commands.push(Command::Publish(topic, bytes)).is_err() {
             figures::unpublished(topic);
         }
+    }
+
+    /// Says that a peer sent what no honest one sends, on any thread and without waiting. `why` is for the operator, as
+    /// the rest of a sentence after "it sent ", of 256 characters at most. The connection is closed, and the peer is let
+    /// in again after a pause: ten seconds, twice as long each time up to ten minutes, and ten seconds again once it has
+    /// behaved for half an hour. It is the same as [`crate::Misbehaviour`] from the receiver. While a pause runs nothing
+    /// more happens, so it may be said for each message of many. About a key that is not a peer's nothing happens.
+    pub fn misbehaved(&self, key: &PublicKey, why: impl Into<String>) {
+        self.shared.accuse(key, &why.into());
     }
 
     /// Gives the loop any command.
     #[cfg(test)]
     pub(crate) fn command(&self, command: Command) {
-        assert!(self.shared.commands.push(command), "there is room");
+        assert_eq!(self.shared.commands.push(command), Ok(()), "there is room");
     }
 
     /// How all peers are, by key.
@@ -175,7 +194,12 @@ impl<R: Receiver> Keeper<R> {
     async fn run(mut self, mut engine: Engine<R>) {
         loop {
             let ended = AssertUnwindSafe(engine.run(&mut self.stopped)).catch_unwind().await;
-            engine.shut_down().await;
+            let tasks = engine.tasks();
+            if AssertUnwindSafe(engine.shut_down()).catch_unwind().await.is_err() {
+                figures::panicked("shut_down");
+                tracing::error!("the network panicked while it was taken down");
+                tasks.shut_down().await;
+            }
             match ended {
                 Ok(Why::Stopped) => return,
                 Ok(Why::Broken) => {}
@@ -198,14 +222,26 @@ impl<R: Receiver> Keeper<R> {
                 _ = self.stopped.changed() => return None,
             }
             let (options, shared) = (Arc::clone(&self.options), Arc::clone(&self.shared));
-            match Engine::start(options, shared, Arc::clone(&self.receiver), self.listen).await {
-                Ok(engine) => return Some(engine),
-                Err(error) if !is_told => {
-                    is_told = true;
-                    tracing::error!(%error, "the network cannot be started again yet; we keep trying");
+            let start = Engine::start(options, shared, Arc::clone(&self.receiver), self.listen);
+            let error = match AssertUnwindSafe(start).catch_unwind().await {
+                Ok(Ok(engine)) => return Some(engine),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => {
+                    figures::panicked("start");
+                    "it panicked".to_owned()
                 }
-                Err(_) => {}
+            };
+            if !is_told {
+                is_told = true;
+                tracing::error!(error, "the network cannot be started again yet; we keep trying");
             }
         }
+    }
+}
+
+impl<R> Drop for Keeper<R> {
+    /// However it ends, whoever still asks must not wait.
+    fn drop(&mut self) {
+        self.shared.commands.close();
     }
 }

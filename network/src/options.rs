@@ -39,7 +39,7 @@ pub struct Options {
 pub enum Role {
     /// Votes, and therefore shares all classes of streams with other validators.
     Validator,
-    /// Follows. It shares streams of [`Class::Sync`], requests and gossip, and never the streams of consensus.
+    /// Follows. It shares requests and gossip, and no streams.
     Observer,
 }
 
@@ -105,9 +105,10 @@ pub enum OptionsError {
 impl Role {
     /// Whether nodes of these two roles share a stream of this class. It is the same in both directions.
     pub const fn shares(self, other: Self, class: Class) -> bool {
-        match (self, other) {
-            (Self::Validator, Self::Validator) => true,
-            _ => matches!(class, Class::Sync),
+        match class {
+            Class::Votes | Class::Proposals | Class::Data | Class::Sync => {
+                matches!((self, other), (Self::Validator, Self::Validator))
+            }
         }
     }
 }

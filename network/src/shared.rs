@@ -13,12 +13,16 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
 use crate::class::Class;
-use crate::commands::{Command, Commands};
+use crate::commands::{Command, Commands, NotTaken};
 use crate::figures::Figures;
+use crate::identity;
 use crate::options::{Peer, Role};
 use crate::queue::{Frame, Queue, SendError};
 use crate::requests::{REQUEST_BYTES_MAX, REQUESTS_PER_PEER_MAX, RequestError};
 use crate::status::{PeerStatus, Status};
+
+/// Characters of an accusation at most: a sentence.
+const WHY_CHARS_MAX: usize = 256;
 
 /// Everything that is shared.
 pub(crate) struct Shared {
@@ -76,10 +80,18 @@ impl Shared {
         }
         let _place = peer.asking.try_acquire().map_err(|_| RequestError::TooMany)?;
         let (waiting, answer) = oneshot::channel();
-        if !self.commands.push(Command::Request(*to, bytes, waiting)) {
-            return Err(RequestError::TooMany);
-        }
+        self.commands.push(Command::Request(*to, bytes, waiting)).map_err(|not_taken| match not_taken {
+            NotTaken::Full => RequestError::TooMany,
+            NotTaken::Closed => RequestError::NotConnected,
+        })?;
         answer.await.unwrap_or_else(|_| Err(RequestError::Failed { why: "the connection closed".to_owned() }))
+    }
+
+    /// Accuses a peer, if it is one. A sentence for a log line is cut to what fits into one.
+    pub(crate) fn accuse(&self, peer: &PublicKey, why: &str) {
+        if self.peers.contains_key(peer) {
+            self.commands.accuse(*peer, identity::shown_up_to(why, WHY_CHARS_MAX));
+        }
     }
 
     /// How all peers are, by key.
@@ -131,6 +143,11 @@ impl PeerShared {
     /// When it last gave a sign of life.
     pub(crate) fn heard(&self) -> Instant {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does not count a time in which we did not listen.
+    pub(crate) fn forgive(&self, missed: Duration) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) += missed;
     }
 
     /// Notes how long a ping took; nothing when the connection is gone.

@@ -1,7 +1,8 @@
 //! The tasks of the network: all are known, all end when it stops, and none dies unseen.
 //!
 //! What libp2p spawns goes through here as well. A panic in one of its tasks leaves the swarm waiting for that task for
-//! ever, so it is reported and the swarm is built anew; a task of ours is told of by itself and merely counted here.
+//! ever, so it is reported and the swarm is built anew. Tasks of ours bring their results, and panics, to the event loop
+//! themselves.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -27,7 +28,7 @@ struct Inner {
 }
 
 impl Tasks {
-    /// Runs a task of ours. It may be ended at any await.
+    /// Runs a task of ours, which catches its panics. It may be ended at any await.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
         while running.try_join_next().is_some() {}

@@ -17,7 +17,7 @@ use libp2p::{PeerId, connection_limits, identify, identity::Keypair, noise, ping
 use socket2::SockRef;
 
 use crate::gate::Gate;
-use crate::gossip::{self, Gossip};
+use crate::gossip::Gossip;
 use crate::identity::Chain;
 use crate::network::NetworkError;
 use crate::requests::{self, RawCodec};
@@ -32,8 +32,6 @@ pub(crate) const UNSENT_BYTES_MAX: u32 = 128 * 1_024;
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
 /// How long the whole handshake may take: TCP, Noise, Yamux.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Handshakes of others that run at once.
-const PENDING_IN_MAX: u32 = 64;
 /// Handshakes of ours that run at once: one for each peer.
 const PENDING_OUT_MAX: u32 = 512;
 /// Connections with one peer: two after a mutual dial, until one is closed, and one that is being closed.
@@ -46,7 +44,7 @@ const STREAMS_MAX: usize = 4_096;
 /// Streams of one connection whose protocol is being negotiated.
 const NEGOTIATING_MAX: usize = 32;
 /// Time between two pings. A living peer gives a sign of life at least so often.
-const PING_EVERY: Duration = Duration::from_secs(2);
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(2);
 /// How long a ping is waited for.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections are closed by us, never because they are idle.
@@ -54,7 +52,8 @@ const IDLE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 /// How long opening the listener may take.
 const LISTEN: Duration = Duration::from_secs(5);
 
-/// Everything that reacts to connections. Limits come first: what they refuse, the others never see.
+/// Everything that reacts to connections. Limits come first: what they refuse, the others never see. Handshakes of others
+/// are bounded by the gate, which knows from where peers come.
 #[derive(NetworkBehaviour)]
 #[behaviour(prelude = "libp2p::swarm::derive_prelude")]
 pub(crate) struct Behaviour {
@@ -73,9 +72,15 @@ pub(crate) struct Behaviour {
 
 impl Behaviour {
     /// The behaviours of a node with this key.
-    pub(crate) fn new(keypair: &Keypair, chain: &Chain, agent: &str, gate: Gate, streams: Streams) -> Self {
+    pub(crate) fn new(
+        keypair: &Keypair,
+        chain: &Chain,
+        agent: &str,
+        gate: Gate,
+        streams: Streams,
+        gossip: Gossip,
+    ) -> Self {
         let limits = connection_limits::ConnectionLimits::default()
-            .with_max_pending_incoming(Some(PENDING_IN_MAX))
             .with_max_pending_outgoing(Some(PENDING_OUT_MAX))
             .with_max_established_per_peer(Some(PER_PEER_MAX));
         let identify = identify::Config::new(chain.version(), keypair.public())
@@ -89,7 +94,7 @@ impl Behaviour {
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_EVERY).with_timeout(PING_TIMEOUT)),
             requests: requests::behaviour(chain),
-            gossip: gossip::behaviour(chain),
+            gossip,
         }
     }
 }

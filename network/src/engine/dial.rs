@@ -1,7 +1,9 @@
 //! Dialling: resolve the name, connect, and after a failure say why in one sentence and try again later.
 
 use std::error::Error;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::PeerId;
@@ -9,11 +11,12 @@ use libp2p::core::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
-use tokio::net::lookup_host;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use super::entry::{COURTESY, Entry, Running, Told};
-use super::{Engine, Report};
+use super::{Engine, Panicked, Report};
 use crate::backoff::jitter;
 use crate::options::Address;
 use crate::receiver::Receiver;
@@ -37,11 +40,10 @@ impl<R: Receiver> Engine<R> {
         entry.next = None;
         entry.show_next();
         figures::dialled();
-        let (reporter, id) = (self.reporter.clone(), *id);
-        self.tasks.spawn(async move {
-            let result = resolve(&address).await;
-            // Without a loop nobody is left to dial.
-            let _ = reporter.send(Report::Resolved(id, result)).await;
+        let (id, lookup) = (*id, Arc::clone(&entry.lookup));
+        self.run_task("lookup", async move { resolve(&address, lookup).await }, move |result| {
+            let result = result.unwrap_or_else(|Panicked| Err("looking its name up failed".to_owned()));
+            Report::Resolved(id, result)
         });
     }
 
@@ -56,6 +58,7 @@ impl<R: Receiver> Engine<R> {
             Ok(addresses) => addresses,
             Err(why) => return entry.failed(why),
         };
+        self.swarm.behaviour_mut().gate.resolved(id, &addresses);
         let addresses =
             addresses.iter().map(|address| Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))).collect();
         // A port of its own: two peers that dial each other from their listening ports would meet in one TCP
@@ -97,7 +100,7 @@ impl Entry {
             *status = Status::Unreachable { since, attempts, why: why.clone(), next };
             attempts
         });
-        if attempts >= ATTEMPTS_BEFORE_LINE && self.told == Told::Nothing {
+        if attempts >= ATTEMPTS_BEFORE_LINE && self.told == Told::Nothing && self.may_say() {
             self.told = Told::Unreachable;
             tracing::warn!(peer = self.shared.peer.name, why, "a peer cannot be reached; we keep trying");
         }
@@ -107,7 +110,7 @@ impl Entry {
     pub(super) fn schedule(&mut self) {
         let pause = self.backoff.pause(jitter());
         let pause = if self.is_ours_first { pause } else { pause.max(COURTESY) };
-        self.next = self.shared.peer.address.as_ref().map(|_| Instant::now() + pause);
+        self.dial_at(Instant::now() + pause);
     }
 
     /// Shows the time of the next dial to operators.
@@ -121,13 +124,28 @@ impl Entry {
     }
 }
 
-async fn resolve(address: &Address) -> Result<Vec<SocketAddr>, String> {
-    let found = match timeout(RESOLVE, lookup_host((address.host.as_str(), address.port))).await {
-        Ok(found) => found.map_err(|error| format!("the name {} cannot be resolved: {error}", address.host))?,
-        Err(_) => return Err(format!("the name {} was not resolved in time: ask your name server", address.host)),
+/// The addresses of a host, of both families. A lookup cannot be ended, so the next one for a peer waits until the one
+/// before has come back, however long the name server takes.
+async fn resolve(address: &Address, lookup: Arc<Semaphore>) -> Result<Vec<SocketAddr>, String> {
+    let Address { host, port } = address.clone();
+    if let Ok(literal) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(literal, port)]);
+    }
+    let Ok(running) = lookup.try_acquire_owned() else {
+        return Err(format!("the last lookup of the name {host} has not come back: ask your name server"));
     };
-    let found: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
-    if found.is_empty() { Err(format!("the name {} has no address: correct it", address.host)) } else { Ok(found) }
+    let name = host.clone();
+    let found = spawn_blocking(move || {
+        let found = (name.as_str(), port).to_socket_addrs().map(|found| found.take(ADDRESSES_MAX).collect::<Vec<_>>());
+        drop(running);
+        found
+    });
+    let found = match timeout(RESOLVE, found).await {
+        Ok(found) => found.unwrap_or_else(|error| Err(io::Error::other(error))),
+        Err(_) => return Err(format!("the name {host} was not resolved in time: ask your name server")),
+    };
+    let found = found.map_err(|error| format!("the name {host} cannot be resolved: {error}"))?;
+    if found.is_empty() { Err(format!("the name {host} has no address: correct it")) } else { Ok(found) }
 }
 
 /// Why a dial failed, for people.
@@ -154,4 +172,30 @@ pub(super) fn root(error: &dyn Error) -> String {
         innermost = next;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(host: &str) -> Address {
+        Address { host: host.to_owned(), port: 26_700 }
+    }
+
+    #[tokio::test]
+    async fn a_literal_is_itself_and_a_name_is_looked_up_once_at_a_time() {
+        let lookup = Arc::new(Semaphore::new(1));
+        let found = resolve(&address("2001:db8::1"), Arc::clone(&lookup)).await;
+        assert_eq!(found, Ok(vec!["[2001:db8::1]:26700".parse().unwrap()]));
+        for _ in 0..2 {
+            let found = resolve(&address("localhost"), Arc::clone(&lookup)).await.expect("every machine knows it");
+            assert!(found.iter().all(|found| found.ip().is_loopback() && found.port() == 26_700), "{found:?}");
+        }
+        let running = lookup.try_acquire().expect("the place is given back");
+        let why = resolve(&address("localhost"), Arc::clone(&lookup)).await.expect_err("another one is running");
+        assert!(why.contains("has not come back"), "{why}");
+        assert!(resolve(&address("127.0.0.1"), Arc::clone(&lookup)).await.is_ok(), "a literal needs no lookup");
+        drop(running);
+        assert!(resolve(&address("localhost"), lookup).await.is_ok(), "it came back");
+    }
 }

@@ -5,12 +5,18 @@ use std::sync::Arc;
 use althing_types::PublicKey;
 use libp2p::Stream;
 use libp2p::swarm::ConnectionId;
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio::time::{Duration, Instant};
 
+use super::answering::Early;
 use crate::backoff::Backoff;
 use crate::bucket::Bucket;
 use crate::class::Class;
+use crate::gossip;
+use crate::lines::Lines;
+use crate::penalty::Penalty;
+use crate::receiver::Topic;
 use crate::shared::PeerShared;
 use crate::writer::Turns;
 
@@ -23,12 +29,19 @@ pub(super) const SETUP: Duration = Duration::from_secs(5);
 /// A connection without a sign of life for so long is given up. Pings come every two seconds.
 pub(super) const SILENCE: Duration = Duration::from_secs(8);
 
-/// Requests of one peer: eight at once in a tenth of a second each.
-const REQUESTS_PER_SECOND: u32 = 100;
-/// Messages of gossip from one peer (the limits in the design's chapter on attacks).
-const GOSSIP_PER_SECOND: u32 = 2_000;
-/// Bytes of gossip from one peer (the same).
-const GOSSIP_BYTES_PER_SECOND: u32 = 4 * 1_024 * 1_024;
+/// Requests of one peer in a second. A follower asks for runs of blocks and for their batches in turn, each with up to a
+/// megabyte of answer; one that needs more waits for its turn.
+const REQUESTS_PER_SECOND: u32 = 20;
+/// Requests at once: those of several seconds.
+const REQUESTS_AT_ONCE: u32 = 5 * REQUESTS_PER_SECOND;
+/// Bytes of answers to one peer in a second, and at once. More than a follower can commit, and a hundredth of what this
+/// machine could be made to read from its disk.
+const ANSWER_BYTES_PER_SECOND: u32 = 16 * 1_024 * 1_024;
+/// Bytes of gossip from one peer in a second: several times what heads of a large committee need.
+const GOSSIP_BYTES_PER_SECOND: u32 = 2 * 1_024 * 1_024;
+/// How often a living connection of a peer may be replaced by a newer one in a minute, and at once, before that is taken
+/// for two nodes with one key. Each of the two waits longer each time, so they are found out in the first minute.
+const REPLACEMENTS: (u32, u32) = (2, 3);
 
 /// One peer.
 #[derive(Debug)]
@@ -51,10 +64,22 @@ pub(super) struct Entry {
     pub(super) answering: usize,
     /// How often it may ask.
     pub(super) request_rate: Bucket,
-    /// How many messages of gossip it may pass to us.
-    pub(super) gossip_rate: Bucket,
-    /// How many bytes of gossip it may pass to us.
+    /// How many bytes of answers it may have.
+    pub(super) answer_bytes: Bucket,
+    /// How many messages of gossip it may have judged, by topic.
+    pub(super) gossip_rates: [Bucket; Topic::COUNT],
+    /// How many bytes of gossip it may have judged.
     pub(super) gossip_bytes: Bucket,
+    /// How long it is not let in after it misbehaved.
+    pub(super) penalty: Penalty,
+    /// Lines of the log about it.
+    pub(super) lines: Lines,
+    /// How often a living connection of it may be replaced.
+    pub(super) replacements: Bucket,
+    /// Lines about two nodes with its key.
+    pub(super) twins: Lines,
+    /// Held by the lookup of its name that is running. A name server that hangs holds up one lookup for each peer.
+    pub(super) lookup: Arc<Semaphore>,
 }
 
 /// A dial that is running.
@@ -98,6 +123,8 @@ pub(super) struct Link {
     pub(super) inbound: [Inbound; Class::COUNT],
     /// Streams that the peer opened.
     pub(super) opened_by_peer: u32,
+    /// Requests that came before it was used; they are answered when it is.
+    pub(super) early: Vec<Early>,
     /// Who may write now.
     pub(super) turns: Arc<Turns>,
 }
@@ -164,10 +191,37 @@ impl Entry {
             backoff: Backoff::new(),
             told: Told::Nothing,
             answering: 0,
-            request_rate: Bucket::new(REQUESTS_PER_SECOND, 2 * REQUESTS_PER_SECOND),
-            gossip_rate: Bucket::new(GOSSIP_PER_SECOND, GOSSIP_PER_SECOND),
-            gossip_bytes: Bucket::new(GOSSIP_BYTES_PER_SECOND, GOSSIP_BYTES_PER_SECOND),
+            request_rate: Bucket::per_second(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE),
+            answer_bytes: Bucket::per_second(ANSWER_BYTES_PER_SECOND, ANSWER_BYTES_PER_SECOND),
+            gossip_rates: Topic::ALL.map(gossip::judged_rate),
+            gossip_bytes: Bucket::per_second(GOSSIP_BYTES_PER_SECOND, 2 * GOSSIP_BYTES_PER_SECOND),
+            penalty: Penalty::new(),
+            lines: Lines::new(),
+            replacements: Bucket::per_minute(REPLACEMENTS.0, REPLACEMENTS.1),
+            twins: Lines::sparse(),
+            lookup: Arc::new(Semaphore::new(1)),
         }
+    }
+
+    /// Whether a line about it may be written to the log now. Says how many were left out before.
+    pub(super) fn may_say(&mut self) -> bool {
+        let unsaid = self.lines.say(Instant::now());
+        if let Some(unsaid @ 1..) = unsaid {
+            tracing::warn!(peer = self.shared.peer.name, unsaid, "lines about a peer came too fast and were left out");
+        }
+        unsaid.is_some()
+    }
+
+    /// Whether one message of gossip with so many bytes may be judged.
+    pub(super) fn may_have_judged(&mut self, topic: Topic, bytes: usize) -> bool {
+        let (bytes, now) = (u32::try_from(bytes).unwrap_or(u32::MAX), Instant::now());
+        self.is_up() && self.gossip_rates[topic.index()].take(1, now) && self.gossip_bytes.take(bytes, now)
+    }
+
+    /// Plans the next dial, if there is an address; not before it is let in again.
+    pub(super) fn dial_at(&mut self, at: Instant) {
+        let at = self.penalty.until(Instant::now()).map_or(at, |until| until.max(at));
+        self.next = self.shared.peer.address.as_ref().map(|_| at);
     }
 
     /// Whether frames can be sent.
@@ -202,6 +256,7 @@ impl Link {
             outbound: Default::default(),
             inbound: Default::default(),
             opened_by_peer: 0,
+            early: Vec::new(),
             turns: Arc::default(),
         }
     }

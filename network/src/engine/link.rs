@@ -1,7 +1,8 @@
 //! Links: which of two connections is kept, when one may be used, and what happens when it goes.
 //!
 //! Of two connections of the same dialler the newer is kept, because whoever dials again has lost the older one. Of two
-//! by different diallers the one of the smaller key is kept. Both sides know both facts, so both keep the same.
+//! by different diallers the one of the smaller key is kept. Both sides know both facts, so both keep the same. A
+//! connection that has been silent for two pings is likely to be dead, and yields to any other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +13,18 @@ use libp2p::{PeerId, Stream, identify};
 use tokio::time::Instant;
 
 use super::dial::root;
-use super::entry::{Link, Phase, Running, SILENCE, Stage, Told};
-use super::{Engine, Report};
+use super::entry::{Entry, Link, Phase, Running, SILENCE, Stage, Told};
+use super::{Engine, Panicked, Report};
 use crate::backoff::{LONGEST, STABLE};
 use crate::class::Class;
 use crate::figures;
 use crate::identity::{Chain, shown};
 use crate::reader::{End, Reader};
-use crate::receiver::{Misbehaviour, Receiver};
+use crate::receiver::Receiver;
 use crate::shared::PeerShared;
 use crate::status::Status;
 use crate::streams::{StreamEvent, What};
-use crate::transport::socket_address;
+use crate::transport::{PING_EVERY, socket_address};
 use crate::writer::Writer;
 
 /// How long a connection to a node of another chain stays open, so that it learns the same of us.
@@ -31,13 +32,14 @@ const PARTING: Duration = Duration::from_secs(1);
 /// How long a node of another chain is not let in: a few handshakes a minute harm nobody, and once it is put right it
 /// should not wait long.
 const OTHER_CHAIN_PAUSE: Duration = Duration::from_secs(5);
-/// How long a peer that misbehaved is not let in.
-const MISBEHAVIOUR_PAUSE: Duration = Duration::from_secs(30);
+/// A link without a sign of life for so long yields to a newcomer: two pings, and the time that one takes.
+const STALE: Duration = PING_EVERY.saturating_mul(2).saturating_add(Duration::from_millis(500));
 /// The pause before a stream that broke is opened again.
 const REOPEN_PAUSE: Duration = Duration::from_millis(250);
 /// A stream that broke so often takes the connection with it.
 const STREAM_FAILURES_MAX: u32 = 8;
-/// Streams that a peer may open on one connection: it needs four, and a few more after failures of its own.
+/// Streams of frames that a peer may open on one connection: it needs one for each class, and a few more after failures
+/// of its own. Beyond it misbehaves.
 const OPENED_BY_PEER_MAX: u32 = 256;
 
 impl<R: Receiver> Engine<R> {
@@ -50,17 +52,18 @@ impl<R: Receiver> Engine<R> {
         if entry.running == Some(Running::Dialling(connection)) {
             entry.running = None;
         }
-        let is_ours = endpoint.is_dialer();
-        if let Some(old) = &entry.link {
-            let is_kept = old.is_dialled_by_us == is_ours || is_ours == entry.is_ours_first;
-            if !is_kept {
-                self.swarm.close_connection(connection);
-                return;
-            }
+        let (is_ours, now) = (endpoint.is_dialer(), Instant::now());
+        let remote = socket_address(endpoint.get_remote_address()).map(|it| it.to_string()).unwrap_or_default();
+        // It may have misbehaved while we dialled it.
+        if entry.penalty.until(now).is_some() || !entry.prefers(is_ours, now) {
+            self.swarm.close_connection(connection);
+            return;
+        }
+        if entry.link.is_some() {
+            entry.suspect_twins(is_ours, &remote, now);
             self.drop_link(id, "a newer connection took its place");
         }
         let Some(entry) = self.peers.get_mut(id) else { return };
-        let remote = socket_address(endpoint.get_remote_address()).map(|it| it.to_string()).unwrap_or_default();
         entry.shared.hear();
         entry.next = None;
         entry.show_next();
@@ -82,7 +85,8 @@ impl<R: Receiver> Engine<R> {
     /// the next dial.
     pub(super) fn drop_link(&mut self, id: &PeerId, why: &str) {
         let Some(entry) = self.peers.get_mut(id) else { return };
-        let Some(link) = entry.link.take() else { return };
+        let Some(mut link) = entry.link.take() else { return };
+        let early = std::mem::take(&mut link.early);
         self.swarm.close_connection(link.connection);
         link.end_tasks();
         if link.since.elapsed() >= STABLE {
@@ -97,12 +101,15 @@ impl<R: Receiver> Engine<R> {
                 *status = Status::Unreachable { since, attempts: 0, why: reason, next };
             });
             entry.told = Told::Unreachable;
-            tracing::warn!(peer = entry.shared.peer.name, why, "a peer is not connected any more");
+            if entry.may_say() {
+                tracing::warn!(peer = entry.shared.peer.name, why, "a peer is not connected any more");
+            }
         } else if matches!(link.phase, Phase::Refused(_)) {
-            entry.next = entry.shared.peer.address.as_ref().map(|_| Instant::now() + LONGEST);
+            entry.dial_at(Instant::now() + LONGEST);
         } else {
             entry.failed(why.to_owned());
         }
+        self.forget(early);
         if link.phase == Phase::Up
             && let Some(entry) = self.peers.get(id)
         {
@@ -122,7 +129,8 @@ impl<R: Receiver> Engine<R> {
                 link.outbound[class.index()].stage = Stage::Opening;
                 self.swarm.behaviour_mut().streams.open(*id, connection, class);
             }
-            return;
+            // Without streams to wait for it can be used at once.
+            return self.bring_up(id);
         }
         match theirs {
             Some(theirs) => self.refuse_chain(id, theirs),
@@ -136,7 +144,7 @@ impl<R: Receiver> Engine<R> {
     /// Parts from a node of another chain.
     fn refuse_chain(&mut self, id: &PeerId, theirs: Chain) {
         let now = Instant::now();
-        self.swarm.behaviour_mut().gate.pause(*id, now + PARTING + OTHER_CHAIN_PAUSE);
+        self.swarm.behaviour_mut().gate.pause(id, now + PARTING + OTHER_CHAIN_PAUSE);
         figures::refused("other_chain");
         let ours = &self.chain;
         let Some(entry) = self.peers.get_mut(id) else { return };
@@ -146,8 +154,9 @@ impl<R: Receiver> Engine<R> {
             *status = Status::OtherChain { genesis: theirs.genesis, chain_id: theirs.chain_id.clone(), seen: now };
             is_new
         });
-        if is_new || entry.told != Told::OtherChain {
-            entry.told = Told::OtherChain;
+        let is_new = is_new || entry.told != Told::OtherChain;
+        entry.told = Told::OtherChain;
+        if is_new && entry.may_say() {
             tracing::warn!(
                 peer = entry.shared.peer.name,
                 "{} is on genesis {}… of chain {}, we run {}… of chain {}: \
@@ -216,7 +225,7 @@ impl<R: Receiver> Engine<R> {
         let Some(link) = self.peers.get_mut(id).and_then(|entry| entry.link_on(connection)) else { return };
         link.opened_by_peer += 1;
         if link.opened_by_peer > OPENED_BY_PEER_MAX {
-            return self.on_misbehaviour(id, &Misbehaviour::new("one new stream after the other"));
+            return self.on_misbehaviour(id, "one new stream after the other");
         }
         match link.phase {
             Phase::New | Phase::Verified(_) => link.inbound[class.index()].waiting = Some(stream),
@@ -235,13 +244,18 @@ impl<R: Receiver> Engine<R> {
         }
         let peer = Arc::clone(&entry.shared);
         let reader = Reader { class, peer, receiver: Arc::clone(&self.receiver), shared: Arc::clone(&self.shared) };
-        let (turn, reporter, id, connection) = (Arc::clone(&inbound.turn), self.reporter.clone(), *id, link.connection);
-        inbound.reader = Some(self.tasks.spawn(async move {
+        let (turn, id, connection) = (Arc::clone(&inbound.turn), *id, link.connection);
+        let work = async move {
             let _turn = turn.lock().await;
-            let end = reader.run(stream).await;
-            // Without a loop nobody cares.
-            let _ = reporter.send(Report::ReaderEnded(id, connection, class, end)).await;
-        }));
+            reader.run(stream).await
+        };
+        let task = self.run_task("reader", work, move |end| match end {
+            Ok(end) => Report::ReaderEnded(id, connection, class, end),
+            Err(Panicked) => Report::Panicked(id, connection),
+        });
+        if let Some(link) = self.peers.get_mut(&id).and_then(|entry| entry.link.as_mut()) {
+            link.inbound[class.index()].reader = Some(task);
+        }
     }
 
     /// Writes to a stream in a task of its own. When it is the last that was missing, the peer is connected.
@@ -250,12 +264,12 @@ impl<R: Receiver> Engine<R> {
         let (peer, shared) = (Arc::clone(&entry.shared), Arc::clone(&self.shared));
         let Some(link) = entry.link_on(connection) else { return };
         let writer = Writer { stream, class, peer, turns: Arc::clone(&link.turns), shared };
-        let (reporter, id) = (self.reporter.clone(), *id);
-        let task = self.tasks.spawn(async move {
-            let why = writer.run().await.to_string();
-            // Without a loop nobody cares.
-            let _ = reporter.send(Report::WriterEnded(id, connection, class, why)).await;
+        let id = *id;
+        let task = self.run_task("writer", writer.run(), move |why| match why {
+            Ok(why) => Report::WriterEnded(id, connection, class, why.to_string()),
+            Err(Panicked) => Report::Panicked(id, connection),
         });
+        let Some(link) = self.peers.get_mut(&id).and_then(|entry| entry.link.as_mut()) else { return };
         if let Stage::Open(older) = std::mem::replace(&mut link.outbound[class.index()].stage, Stage::Open(task)) {
             older.abort();
         }
@@ -264,25 +278,31 @@ impl<R: Receiver> Engine<R> {
 
     fn bring_up(&mut self, id: &PeerId) {
         let Some(entry) = self.peers.get_mut(id) else { return };
-        let (classes, name) = (entry.shared.classes(), &entry.shared.peer.name);
+        let classes = entry.shared.classes();
         let Some(link) = &mut entry.link else { return };
         let (Phase::Verified(agent), true) = (&link.phase, link.has_all_streams(classes)) else { return };
         let (agent, remote) = (agent.clone(), link.remote.clone());
-        tracing::info!(peer = name, remote, agent, "a peer is connected");
         link.phase = Phase::Up;
         entry.told = Told::Connected;
+        if entry.may_say() {
+            tracing::info!(peer = entry.shared.peer.name, remote, agent, "a peer is connected");
+        }
         entry.shared.with_status(|status| *status = Status::Connected { since: Instant::now(), remote, agent });
         open_queues(&entry.shared);
-        let waiting = Class::ALL.map(|class| link.inbound[class.index()].waiting.take());
+        let waiting = entry.link.as_mut().map(|link| {
+            let waiting = Class::ALL.map(|class| link.inbound[class.index()].waiting.take());
+            Class::ALL.into_iter().zip(waiting)
+        });
         if let Some(entry) = self.peers.get(id) {
             self.tell_connected(entry, true);
         }
         // Only now: whoever hears a peer must know already that it is there.
-        for (class, stream) in Class::ALL.into_iter().zip(waiting) {
+        for (class, stream) in waiting.into_iter().flatten() {
             if let Some(stream) = stream {
                 self.read(id, class, stream);
             }
         }
+        self.take_in_early(id);
     }
 
     /// A stream to write to was not opened, or broke.
@@ -305,18 +325,64 @@ impl<R: Receiver> Engine<R> {
                 let remote = &link.remote;
                 tracing::debug!(remote, class = class.name(), %error, "a stream of a peer ended");
             }
-            End::Misbehaviour(misbehaviour) => self.on_misbehaviour(id, &misbehaviour),
+            End::Misbehaviour(misbehaviour) => self.on_misbehaviour(id, &misbehaviour.why),
         }
     }
 
-    fn on_misbehaviour(&mut self, id: &PeerId, misbehaviour: &Misbehaviour) {
-        let until = Instant::now() + MISBEHAVIOUR_PAUSE;
+    /// A task of a connection panicked: what it would have carried is lost, so the connection is made anew.
+    pub(super) fn on_panicked(&mut self, id: &PeerId, connection: ConnectionId) {
+        if self.peers.get_mut(id).is_some_and(|entry| entry.link_on(connection).is_some()) {
+            self.drop_link(id, "a task of ours panicked");
+        }
+    }
+
+    /// A peer sent what no honest one sends. It is cut off, and let in again after a pause.
+    pub(super) fn on_misbehaviour(&mut self, id: &PeerId, what: &str) {
+        let now = Instant::now();
+        let Some(entry) = self.peers.get_mut(id) else { return };
+        // While a pause runs it is not connected, and what is known of it is from before.
+        let Some(pause) = entry.penalty.impose(now) else { return };
         figures::refused("misbehaviour");
-        self.swarm.behaviour_mut().gate.pause(*id, until);
-        self.drop_link(id, &format!("it sent {}; it is let in again after 30 seconds", misbehaviour.why));
+        self.swarm.behaviour_mut().gate.pause(id, now + pause);
+        let why = format!("it sent {what}; it is let in again after {} seconds", pause.as_secs());
+        if !entry.is_up() && entry.may_say() {
+            tracing::warn!(peer = entry.shared.peer.name, why, "a peer is not let in");
+        }
+        if entry.link.is_some() {
+            self.drop_link(id, &why);
+        } else {
+            entry.failed(why);
+        }
         if let Some(entry) = self.peers.get_mut(id) {
-            entry.next = entry.shared.peer.address.as_ref().map(|_| until);
+            entry.dial_at(now + pause);
             entry.show_next();
+        }
+    }
+}
+
+impl Entry {
+    /// Whether a new connection is better than the one that there is.
+    fn prefers(&self, is_ours: bool, now: Instant) -> bool {
+        self.link.as_ref().is_none_or(|old| {
+            let is_newer_of_two = old.is_dialled_by_us == is_ours || is_ours == self.is_ours_first;
+            is_newer_of_two || self.shared.heard() + STALE <= now
+        })
+    }
+
+    /// Whoever dials while its connection lives is not the one that has it. Once that is a mishap; if it goes on, two
+    /// nodes have one key, and each throws out the other.
+    fn suspect_twins(&mut self, is_ours: bool, remote: &str, now: Instant) {
+        let is_alive = self.shared.heard() + STALE > now;
+        let Some(old) = self.link.as_ref().filter(|old| old.is_dialled_by_us == is_ours && is_alive) else { return };
+        if !self.replacements.take(1, now) && self.twins.say(now).is_some() {
+            tracing::error!(
+                peer = self.shared.peer.name,
+                key = %self.shared.peer.key,
+                from = old.remote,
+                and_from = remote,
+                "a peer connects again and again while it is connected: two nodes seem to use its node key; \
+                 give each node a key of its own"
+            );
         }
     }
 }

@@ -1,20 +1,20 @@
-//! Requests and gossip: what comes in goes to the receiver in tasks of their own, within limits for each peer; what
-//! comes back goes out. Both are for peers that are connected and have shown our genesis, and for nobody else.
+//! What handles ask for, the answers of peers, and gossip: a message that comes in goes to the receiver in a task of its
+//! own, within limits for each peer, and on from there if it was accepted. All of it is for peers that are connected and
+//! have shown our genesis, and for nobody else.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use libp2p::PeerId;
-use libp2p::gossipsub::{self, MessageAcceptance, MessageId, PublishError};
-use libp2p::request_response::{Event, Message, OutboundFailure, ResponseChannel};
+use libp2p::gossipsub::{self, MessageAcceptance, MessageId};
+use libp2p::request_response::{Event, Message, OutboundFailure};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use super::{Engine, Report};
+use super::{Engine, Panicked, Report};
 use crate::commands::Command;
+use crate::gossip::GossipEvent;
 use crate::receiver::{Receiver, Topic, Verdict};
-use crate::requests::{ANSWER_BYTES_MAX, Answer, REQUEST_TIMEOUT, REQUESTS_PER_PEER_MAX, RequestError};
+use crate::requests::{Answer, REQUEST_TIMEOUT, RequestError};
 use crate::{figures, gossip, identity};
 
 /// Messages of gossip that are judged at once; beyond it they are not passed on.
@@ -29,6 +29,11 @@ impl<R: Receiver> Engine<R> {
         match command {
             Command::Request(to, bytes, waiting) => self.ask(&to, bytes, waiting),
             Command::Publish(topic, bytes) => self.publish(topic, bytes),
+            Command::Misbehaved(peer, why) => {
+                if let Ok(id) = identity::peer_id(&peer) {
+                    self.on_misbehaviour(&id, &why);
+                }
+            }
             #[cfg(test)]
             Command::Panic => panic!("a test asked for it"),
         }
@@ -48,8 +53,8 @@ impl<R: Receiver> Engine<R> {
     /// Something happened to a request.
     pub(super) fn on_request_event(&mut self, event: Event<Vec<u8>, Answer>) {
         let (request, result) = match event {
-            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
-                return self.on_request(&peer, request, channel);
+            Event::Message { peer, connection_id, message: Message::Request { request_id, request, channel } } => {
+                return self.on_request((peer, connection_id), request_id, request, channel);
             }
             Event::Message { message: Message::Response { request_id, response }, .. } => {
                 let result = match response {
@@ -60,8 +65,11 @@ impl<R: Receiver> Engine<R> {
                 (request_id, result)
             }
             Event::OutboundFailure { request_id, error, .. } => (request_id, Err(request_error(&error))),
-            Event::InboundFailure { error, .. } => return tracing::debug!(%error, "an answer was not delivered"),
-            Event::ResponseSent { .. } => return,
+            Event::InboundFailure { request_id, error, .. } => {
+                tracing::debug!(%error, "an answer was not delivered");
+                return self.on_request_over(request_id);
+            }
+            Event::ResponseSent { request_id, .. } => return self.on_request_over(request_id),
         };
         if let Some(waiting) = self.waiting.remove(&request) {
             // Who does not wait any more does not mind.
@@ -69,111 +77,64 @@ impl<R: Receiver> Engine<R> {
         }
     }
 
-    fn on_request(&mut self, id: &PeerId, bytes: Vec<u8>, channel: ResponseChannel<Answer>) {
-        let Some(entry) = self.peers.get_mut(id) else { return };
-        let is_allowed =
-            entry.is_up() && entry.answering < REQUESTS_PER_PEER_MAX && entry.request_rate.take(1, Instant::now());
-        if !is_allowed {
-            figures::request_refused();
-            // A channel that is closed has nobody at its other end.
-            let _ = self.swarm.behaviour_mut().requests.send_response(channel, Answer::Busy);
-            return;
-        }
-        entry.answering += 1;
-        let (key, receiver, reporter, id) =
-            (entry.shared.peer.key, Arc::clone(&self.receiver), self.reporter.clone(), *id);
-        self.tasks.spawn(async move {
-            let answer = async { timeout(REQUEST_TIMEOUT, receiver.request(&key, bytes)).await.unwrap_or(None) };
-            let answer = match AssertUnwindSafe(answer).catch_unwind().await {
-                Ok(answer) => answer,
-                Err(_) => {
-                    figures::panicked("request");
-                    tracing::error!("the handler of a request panicked; there is no answer");
-                    None
-                }
-            };
-            // Without a loop nobody is left to answer.
-            let _ = reporter.send(Report::Answered(id, channel, answer)).await;
-        });
-    }
-
-    /// The receiver answered a request.
-    pub(super) fn on_answered(&mut self, id: &PeerId, channel: ResponseChannel<Answer>, answer: Option<Vec<u8>>) {
-        if let Some(entry) = self.peers.get_mut(id) {
-            entry.answering = entry.answering.saturating_sub(1);
-        }
-        let answer = match answer {
-            Some(bytes) if bytes.len() > ANSWER_BYTES_MAX => {
-                tracing::error!(bytes = bytes.len(), "an answer is longer than allowed and is not sent");
-                Answer::None
-            }
-            Some(bytes) => Answer::Bytes(bytes),
-            None => Answer::None,
-        };
-        // A channel that is closed has nobody at its other end.
-        let _ = self.swarm.behaviour_mut().requests.send_response(channel, answer);
-    }
-
     fn publish(&mut self, topic: Topic, bytes: Vec<u8>) {
-        match self.swarm.behaviour_mut().gossip.publish(gossip::ident(topic), bytes) {
-            Ok(_) | Err(PublishError::Duplicate | PublishError::NoPeersSubscribedToTopic) => {}
-            Err(error) => {
-                figures::unpublished(topic);
-                tracing::debug!(%error, topic = topic.name(), "a message was not published");
-            }
+        // Peers would cut us off if we sent what they do not expect of anybody.
+        if !self.published[topic.index()].take(1, Instant::now()) {
+            return figures::unpublished(topic);
+        }
+        if let Err(error) = self.swarm.behaviour_mut().gossip.publish(topic, bytes) {
+            figures::unpublished(topic);
+            tracing::debug!(%error, topic = topic.name(), "a message was not published");
         }
     }
 
     /// A message of gossip came in, or something else happened to gossip.
-    pub(super) fn on_gossip(&mut self, event: gossipsub::Event) {
-        let gossipsub::Event::Message { propagation_source: source, message_id, message } = event else { return };
+    pub(super) fn on_gossip(&mut self, event: GossipEvent) {
+        let (source, message_id, message) = match event {
+            GossipEvent::Of(gossipsub::Event::Message { propagation_source, message_id, message }) => {
+                (propagation_source, message_id, message)
+            }
+            GossipEvent::Of(_) => return,
+            GossipEvent::Flood(peer) => return self.on_misbehaviour(&peer, "one packet of gossip after the other"),
+        };
         let is_room = self.judging < JUDGING_MAX;
-        let known = self.peers.get_mut(&source).and_then(|entry| {
-            let bytes = u32::try_from(message.data.len()).unwrap_or(u32::MAX);
-            let now = Instant::now();
-            let is_within =
-                is_room && entry.is_up() && entry.gossip_rate.take(1, now) && entry.gossip_bytes.take(bytes, now);
-            is_within.then_some(entry.shared.peer.key)
+        let topic = gossip::topic(&message.topic).filter(|_| is_room);
+        let known = topic.and_then(|topic| {
+            let entry = self.peers.get_mut(&source)?;
+            entry.may_have_judged(topic, message.data.len()).then_some((topic, entry.shared.peer.key))
         });
-        let (Some(key), Some(topic)) = (known, gossip::topic(&message.topic)) else {
+        let Some((topic, key)) = known else {
             figures::not_passed_on("limits");
-            return self.report_verdict(&message_id, &source, Verdict::Ignore);
+            return self.swarm.behaviour_mut().gossip.report(&message_id, &source, MessageAcceptance::Ignore);
         };
         self.judging += 1;
-        let (receiver, reporter) = (Arc::clone(&self.receiver), self.reporter.clone());
-        self.tasks.spawn(async move {
-            let judge = async { receiver.gossip(&key, topic, message.data).await };
-            let judge = AssertUnwindSafe(timeout(REQUEST_TIMEOUT, judge)).catch_unwind();
-            let verdict = match judge.await {
-                Ok(verdict) => verdict.unwrap_or(Verdict::Ignore),
-                Err(_) => {
-                    figures::panicked("gossip");
-                    tracing::error!("the handler of gossip panicked; the message is not passed on");
-                    Verdict::Ignore
-                }
-            };
-            // Without a loop nobody is left to pass it on.
-            let _ = reporter.send(Report::Judged(source, message_id, verdict)).await;
+        let receiver = Arc::clone(&self.receiver);
+        let judge = async move { timeout(REQUEST_TIMEOUT, receiver.gossip(&key, topic, message.data)).await };
+        self.run_task("gossip", judge, move |verdict| {
+            let verdict = verdict.map_or_else(|Panicked| Verdict::Ignore, |verdict| verdict.unwrap_or(Verdict::Ignore));
+            Report::Judged(source, message_id, topic, verdict)
         });
     }
 
     /// The receiver judged a message.
-    pub(super) fn on_judged(&mut self, source: &PeerId, message: &MessageId, verdict: Verdict) {
+    pub(super) fn on_judged(&mut self, source: &PeerId, message: &MessageId, topic: Topic, verdict: Verdict) {
         self.judging = self.judging.saturating_sub(1);
-        self.report_verdict(message, source, verdict);
-    }
-
-    fn report_verdict(&mut self, message: &MessageId, source: &PeerId, verdict: Verdict) {
         let acceptance = match verdict {
-            Verdict::Accept => MessageAcceptance::Accept,
+            Verdict::Accept if self.passed_on[topic.index()].take(1, Instant::now()) => MessageAcceptance::Accept,
+            Verdict::Accept => {
+                figures::not_passed_on("rate");
+                MessageAcceptance::Ignore
+            }
             Verdict::Ignore => MessageAcceptance::Ignore,
             Verdict::Reject => {
                 figures::not_passed_on("rejected");
                 MessageAcceptance::Reject
             }
         };
-        // False only says that the library forgot the message meanwhile.
-        let _ = self.swarm.behaviour_mut().gossip.report_message_validation_result(message, source, acceptance);
+        self.swarm.behaviour_mut().gossip.report(message, source, acceptance);
+        if verdict == Verdict::Reject {
+            self.on_misbehaviour(source, &format!("a message on {} that no honest node passes on", topic.name()));
+        }
     }
 }
 
