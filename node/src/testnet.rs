@@ -8,6 +8,7 @@
 //! Nothing here may be called from within an async runtime.
 
 pub mod control;
+pub(crate) mod dev_keys;
 mod error;
 mod folder;
 mod guard;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use althing_genesis::GenesisError;
 
-use crate::keys::{FileError, KeyFileError};
+use crate::keys::{FileError, KeyStoreError};
 
 /// Why a development network cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +137,7 @@ pub enum TestnetError {
     Genesis(#[from] GenesisError),
     /// A key of the network cannot be written.
     #[error("a key of the testnet: {0}")]
-    Key(#[from] KeyFileError),
+    Key(#[from] KeyStoreError),
     /// A file of the network cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -211,11 +211,9 @@ impl TestnetError {
             Self::Ended { path, .. } => return Some(format!("all that it wrote is in {}", path.display())),
             Self::NotReady { .. } => "try again with a longer --ready-timeout; a machine that is busy may need it",
             Self::Malformed { .. } => "remove the folder and start a new testnet",
-            Self::File(_) | Self::Io { .. } => "look at the disk and at the permissions of the folder",
+            Self::Key(_) | Self::File(_) | Self::Io { .. } => "look at the disk and at the permissions of the folder",
             Self::Refused { hint, .. } => return hint.clone(),
-            Self::Range { .. } | Self::Interrupted | Self::Genesis(_) | Self::Key(_) | Self::System { .. } => {
-                return None;
-            }
+            Self::Range { .. } | Self::Interrupted | Self::Genesis(_) | Self::System { .. } => return None,
         };
         Some(hint.to_owned())
     }

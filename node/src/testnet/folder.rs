@@ -10,13 +10,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use althing_genesis::{DOCUMENT_BYTES_MAX, DevNetwork, DevRole, Document, Genesis, Host, P2pAddress, dev_key};
+use althing_genesis::{DOCUMENT_BYTES_MAX, DevNetwork, DevRole, Document, Genesis, Host, P2pAddress};
 use althing_types::TimeMs;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::dev_keys;
 use super::error::TestnetError;
 use super::identity::ProcessId;
 use super::options::{
@@ -26,7 +27,6 @@ use super::options::{
 use super::patience::Patience;
 use super::ports::{self, Ports};
 use crate::files::{self, Access, Existing, FileError};
-use crate::keys::{KeyFile, KeyRole, Protection};
 
 /// The form of the files. It rises when a field changes its meaning or goes away.
 const FORM: u32 = 1;
@@ -49,6 +49,7 @@ const DESCRIPTION: &str = "testnet.json";
 const LOCK: &str = "testnet.lock";
 const RECORD: &str = "run.json";
 const GENESIS: &str = "genesis.json";
+const KEYS: &str = "keys";
 
 /// What a network is. It does not change, but for its ports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,8 +190,8 @@ impl Layout {
     }
 
     /// The key of a validator, a node or an account.
-    pub(super) fn key(&self, role: KeyRole, index: usize) -> PathBuf {
-        self.0.join("keys").join(format!("DEV-{}-{index}.pem", role.as_str()))
+    pub(super) fn key(&self, role: DevRole, index: u16) -> PathBuf {
+        dev_keys::path(&self.at(KEYS), role, index)
     }
 
     /// Where the process that runs the network takes commands. The path of a socket is short by nature, so that of a
@@ -288,20 +289,7 @@ impl Layout {
             p2p_base_port: ports.first().map_or(0, |ports| ports.p2p),
             time: TimeMs::new(u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()),
         };
-        files::create_folder(&self.at("keys"), Access::Secret)?;
-        let roles = [
-            (DevRole::Validator, KeyRole::Validator, description.validators),
-            (DevRole::Node, KeyRole::Node, description.validators),
-            (DevRole::Account, KeyRole::Account, description.accounts),
-        ];
-        for (derived, role, count) in roles {
-            for index in 0..count {
-                let key = dev_key(&description.seed, derived, u32::from(index));
-                let text = KeyFile::seal(&key, role, true, Protection::None)?;
-                let path = self.key(role, usize::from(index));
-                files::write(&path, text.as_bytes(), Access::Secret, Existing::Replace)?;
-            }
-        }
+        dev_keys::write(&network, &self.at(KEYS), Existing::Replace)?;
         self.write_genesis(network.builder().build()?.document().clone(), ports)
     }
 

@@ -18,7 +18,6 @@ use super::ports::local;
 use super::probe::Probe;
 use super::process::{NodeProcess, how};
 use super::view::{AccountView, NodeAnswer, NodeState, NodeStatus, NodeView, View};
-use crate::keys::KeyRole;
 
 /// How long the nodes may take to end in order before they are killed.
 const ENDING_MAX: Duration = Duration::from_secs(10);
@@ -105,7 +104,7 @@ impl Testnet {
         let account = |index: u16| {
             let key = dev_key(&description.seed, DevRole::Account, u32::from(index)).public_key();
             let address = Address::of_policy(&AuthPolicy::Key(key)).to_text(self.folder.genesis.prefix());
-            AccountView { address, key: self.folder.layout.key(KeyRole::Account, usize::from(index)) }
+            AccountView { address, key: self.folder.layout.key(DevRole::Account, index) }
         };
         (0..description.accounts).map(account).collect()
     }

@@ -10,6 +10,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
+use althing_genesis::DevRole;
 use rustix::process::Signal;
 
 use super::error::TestnetError;
@@ -18,7 +19,6 @@ use super::guard::Guard;
 use super::identity::ProcessId;
 use super::log;
 use super::ports::local;
-use crate::keys::KeyRole;
 
 /// A node that was started.
 #[derive(Debug)]
@@ -127,8 +127,10 @@ fn command(program: &Path, folder: &Folder, index: usize) -> Command {
     let mut command = Command::new(program);
     command.args(["node", "run", "--until-stdin-closes", "--home"]).arg(layout.home(index));
     command.arg("--genesis").arg(layout.genesis());
-    command.arg("--validator-key").arg(layout.key(KeyRole::Validator, index));
-    command.arg("--node-key").arg(layout.key(KeyRole::Node, index));
+    // There are at most `VALIDATORS_MAX` nodes; a number beyond would name a file that does not exist.
+    let number = u16::try_from(index).unwrap_or(u16::MAX);
+    command.arg("--validator-key").arg(layout.key(DevRole::Validator, number));
+    command.arg("--node-key").arg(layout.key(DevRole::Node, number));
     if let Some(ports) = folder.ports.get(index) {
         command.args(["--rpc-addr", &local(ports.rpc).to_string(), "--p2p-addr", &local(ports.p2p).to_string()]);
     }

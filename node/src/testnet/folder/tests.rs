@@ -27,7 +27,7 @@ fn a_network_is_made_once_and_then_resumed_with_other_ports() {
     for (entry, ports) in resumed.genesis.document().validators.iter().zip(&resumed.ports) {
         assert_eq!(entry.p2p_addr, format!("/ip4/127.0.0.1/tcp/{}", ports.p2p), "the document knows them");
     }
-    assert!(resumed.layout.key(KeyRole::Account, 1).exists() && resumed.layout.key(KeyRole::Node, 1).exists());
+    assert!(resumed.layout.key(DevRole::Account, 1).exists() && resumed.layout.key(DevRole::Node, 1).exists());
 }
 
 #[test]
