@@ -13,6 +13,7 @@ mod error;
 mod folder;
 mod guard;
 mod identity;
+mod lock;
 pub mod log;
 mod naming;
 mod network;

@@ -12,14 +12,15 @@ use std::time::Duration;
 
 use althing_genesis::{DOCUMENT_BYTES_MAX, DevNetwork, DevRole, Document, Genesis, Host, P2pAddress};
 use althing_types::TimeMs;
-use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
 use super::dev_keys;
 use super::error::TestnetError;
 use super::identity::ProcessId;
+use super::lock::{self, STARTING_MAX};
 use super::options::{
     ACCOUNTS_DEFAULT, ACCOUNTS_MAX, BASE_PORT_DEFAULT, Options, SEED_BYTES_MAX, SEED_DEFAULT, VALIDATORS_DEFAULT,
     VALIDATORS_MAX,
@@ -41,9 +42,6 @@ const TEMPORARY_PREFIX: &str = "althing-testnet-";
 const ORPHANS_MAX: Duration = Duration::from_secs(5);
 /// Bytes of the path of a Unix socket that every system takes (104 on macOS, 108 on Linux).
 const SOCKET_PATH_BYTES_MAX: usize = 100;
-
-/// How long a process may take between its fork and its program.
-const STARTING_MAX: Duration = Duration::from_millis(500);
 
 const DESCRIPTION: &str = "testnet.json";
 const LOCK: &str = "testnet.lock";
@@ -112,22 +110,31 @@ impl Folder {
     /// supervisor left behind.
     pub(super) fn take(options: &Options) -> Result<Self, TestnetError> {
         check(options)?;
-        let layout = Layout(match &options.dir {
-            Some(dir) => std::path::absolute(dir).map_err(io_error("find", dir))?,
-            None => temporary()?,
-        });
-        files::create_folder(&layout.0, Access::Secret)?;
-        layout.refuse_foreign()?;
-        let lock = layout.lock()?;
-        let taken = Self::prepare(&layout, options, lock);
-        if taken.is_err() && !layout.at(DESCRIPTION).exists() {
-            // Of a network that could not be made nothing stays. A folder that holds more than our lock does.
-            let _kept = fs::remove_file(layout.at(LOCK)).and_then(|()| fs::remove_dir(&layout.0));
-        }
-        taken
+        let Some(dir) = &options.dir else {
+            // A temporary folder goes with this value, unless a network came of it; then it goes with the network.
+            let temporary = temporary()?;
+            let taken = Self::take_at(temporary.path(), options)?;
+            let _dir = temporary.keep();
+            return Ok(taken);
+        };
+        Self::take_at(dir, options)
     }
 
-    fn prepare(layout: &Layout, options: &Options, lock: File) -> Result<Self, TestnetError> {
+    fn take_at(dir: &Path, options: &Options) -> Result<Self, TestnetError> {
+        let layout = Layout::of(dir)?;
+        let lock = layout.lock(&|| {
+            files::create_folder(&layout.0, Access::Secret)?;
+            layout.refuse_foreign()
+        })?;
+        let prepared = Self::prepare(&layout, options);
+        if prepared.is_err() && layout.at(DESCRIPTION).try_exists().is_ok_and(|exists| !exists) {
+            layout.unmake();
+        }
+        let (description, ports, genesis) = prepared?;
+        Ok(Self { layout, description, genesis, ports, _lock: lock })
+    }
+
+    fn prepare(layout: &Layout, options: &Options) -> Result<(Description, Vec<Ports>, Genesis), TestnetError> {
         layout.sweep()?;
         let kept = layout.description()?;
         let is_new = kept.is_none();
@@ -135,7 +142,7 @@ impl Folder {
         let ports = ports::choose(description.base_port, description.validators)?;
         let genesis = if is_new { layout.make(&description, &ports)? } else { layout.moved_genesis(&ports)? };
         layout.write(DESCRIPTION, &description)?;
-        Ok(Self { layout: layout.clone(), description, genesis, ports, _lock: lock })
+        Ok((description, ports, genesis))
     }
 
     /// Records who runs the network, for those who come later.
@@ -154,12 +161,8 @@ impl Folder {
 
     /// Nobody runs the network any more. What is to be removed at the end is removed.
     pub(super) fn close(&self) -> Result<(), TestnetError> {
-        let gone = |result: io::Result<()>| match result {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
         if self.description.is_ephemeral {
-            return gone(fs::remove_dir_all(&self.layout.0)).map_err(io_error("remove", &self.layout.0));
+            return self.layout.remove();
         }
         let record = self.layout.at(RECORD);
         gone(fs::remove_file(&record)).map_err(io_error("remove", &record))
@@ -167,13 +170,18 @@ impl Folder {
 }
 
 impl Layout {
+    /// What is where in this folder, whether there is a network or not.
+    fn of(dir: &Path) -> Result<Self, TestnetError> {
+        Ok(Self(std::path::absolute(dir).map_err(io_error("find", dir))?))
+    }
+
     /// The folder of a network that exists.
     pub(super) fn existing(dir: &Path) -> Result<Self, TestnetError> {
-        let path = std::path::absolute(dir).map_err(io_error("find", dir))?;
-        if path.join(DESCRIPTION).exists() || path.join(LOCK).exists() {
-            return Ok(Self(path));
+        let layout = Self::of(dir)?;
+        if layout.at(DESCRIPTION).exists() || layout.at(LOCK).exists() {
+            return Ok(layout);
         }
-        Err(TestnetError::NoTestnet { folder: path })
+        Err(TestnetError::NoTestnet { folder: layout.0 })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -220,12 +228,16 @@ impl Layout {
 
     /// Ends what a supervisor that is gone left behind. Does nothing while one is there.
     pub(super) fn clean(&self) -> Result<(), TestnetError> {
-        let _lock = self.lock()?;
+        let _lock = match self.lock(&|| Ok(())) {
+            // Whoever had the lock removed it with all the rest.
+            Err(_) if !self.0.exists() => return Ok(()),
+            lock => lock?,
+        };
         self.sweep()?;
-        if self.description()?.is_some_and(|description| description.is_ephemeral) {
-            fs::remove_dir_all(&self.0).map_err(io_error("remove", &self.0))?;
+        match self.description()? {
+            Some(description) if description.is_ephemeral => self.remove(),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -240,21 +252,60 @@ impl Layout {
         Ok(())
     }
 
-    fn lock(&self) -> Result<File, TestnetError> {
+    /// Takes the lock. What must be so before each attempt is left to the caller, because who held it may have removed
+    /// all that is here.
+    fn lock(&self, before: &dyn Fn() -> Result<(), TestnetError>) -> Result<File, TestnetError> {
         let path = self.at(LOCK);
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(io_error("open", &path))?;
-        // A process that another thread is just starting holds copies of our files for a moment, also of a lock that
-        // was given back; it is not somebody else.
-        let mut taken = Ok(());
+        let attempt = || {
+            before()?;
+            let file = match File::options().create(true).truncate(false).write(true).open(&path) {
+                // The folder was removed at this moment.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                opened => opened.map_err(io_error("open", &path))?,
+            };
+            lock::take(file, &path).map_err(io_error("lock", &path))
+        };
+        let mut taken = Ok(None);
         Patience::of(STARTING_MAX).until(|| {
-            taken = flock(&file, FlockOperation::NonBlockingLockExclusive);
-            taken != Err(rustix::io::Errno::WOULDBLOCK)
+            taken = attempt();
+            !matches!(taken, Ok(None))
         });
-        match taken {
-            Ok(()) => Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(TestnetError::InUse { folder: self.0.clone() }),
-            Err(errno) => Err(io_error("lock", &path)(errno.into())),
+        taken?.ok_or_else(|| TestnetError::InUse { folder: self.0.clone() })
+    }
+
+    /// Removes what was begun of a network that could not be made; what cannot be removed is replaced by the next
+    /// attempt. The lock goes last, and stays where anything else does: without it the folder would be somebody else's.
+    fn unmake(&self) {
+        let _left = fs::remove_dir_all(self.at(KEYS));
+        let _left = fs::remove_file(self.at(GENESIS));
+        let entries = fs::read_dir(&self.0).map(|entries| entries.flatten().filter(|entry| entry.file_name() != LOCK));
+        if entries.is_ok_and(|mut others| others.next().is_none()) {
+            // The folder stays if somebody begins anew in it at this moment, or if a disk is mounted there.
+            let _left = fs::remove_file(self.at(LOCK)).and_then(|()| fs::remove_dir(&self.0));
+        }
+    }
+
+    /// Removes the network, the lock last: whoever waits for that must not find half of a network.
+    fn remove(&self) -> Result<(), TestnetError> {
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(io_error("list", &self.0))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(io_error("list", &self.0))?;
+            let (path, is_folder) = (entry.path(), entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            if entry.file_name() != LOCK {
+                let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                gone(removed).map_err(io_error("remove", &path))?;
+            }
+        }
+        gone(fs::remove_file(self.at(LOCK))).map_err(io_error("remove", &self.at(LOCK)))?;
+        match fs::remove_dir(&self.0) {
+            // Somebody began anew in it at this moment, or a disk is mounted there.
+            Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::ResourceBusy) => {
+                Ok(())
+            }
+            removed => gone(removed).map_err(io_error("remove", &self.0)),
         }
     }
 
@@ -270,10 +321,7 @@ impl Layout {
             Patience::of(ORPHANS_MAX).until(gone);
         }
         for path in [Some(self.at(RECORD)), record.control].into_iter().flatten() {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("remove", &path)(error)),
-                _ => {}
-            }
+            gone(fs::remove_file(&path)).map_err(io_error("remove", &path))?;
         }
         Ok(())
     }
@@ -335,9 +383,17 @@ impl Layout {
     }
 }
 
-fn temporary() -> Result<PathBuf, TestnetError> {
+fn temporary() -> Result<TempDir, TestnetError> {
     let made = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir();
-    Ok(made.map_err(io_error("make a folder in", &std::env::temp_dir()))?.keep())
+    made.map_err(io_error("make a folder in", &std::env::temp_dir()))
+}
+
+/// What was to be removed and is not there is removed.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 fn check(options: &Options) -> Result<(), TestnetError> {

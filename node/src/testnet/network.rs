@@ -62,6 +62,7 @@ impl Testnet {
     ///
     /// See [`TestnetError`]. Nothing is left running.
     pub fn up_watched(options: Options, goes_on: &mut dyn FnMut(Progress) -> bool) -> Result<Self, TestnetError> {
+        let probe = Probe::new()?;
         let folder = Folder::take(&options)?;
         let mut testnet = Self {
             processes: folder.ports.iter().map(|_| None).collect(),
@@ -69,7 +70,7 @@ impl Testnet {
             program: options.program,
             ready_timeout: options.ready_timeout,
             control: None,
-            probe: Probe::new()?,
+            probe,
             is_down: false,
         };
         testnet.record()?;

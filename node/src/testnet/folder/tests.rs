@@ -87,6 +87,71 @@ fn of_a_network_that_cannot_be_made_nothing_stays() {
     assert!(!dir.exists());
 }
 
+/// Something that a network cannot be made over: a folder where the document belongs.
+fn obstacle(dir: &Path) -> PathBuf {
+    fs::create_dir_all(dir.join(GENESIS)).expect("new");
+    fs::write(dir.join(LOCK), "").expect("new");
+    dir.join(GENESIS)
+}
+
+#[test]
+fn a_network_that_failed_half_way_keeps_its_lock_beside_what_is_left_and_is_made_later() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("net");
+    let in_the_way = obstacle(&dir);
+    let refused = Folder::take(&options(&dir)).expect_err("there is a folder in the way");
+    assert!(matches!(refused, TestnetError::File(_)), "{refused:?}");
+    assert!(!dir.join(KEYS).exists() && dir.join(LOCK).exists(), "the keys are gone and the folder is ours");
+    Layout::existing(&dir).expect("ours").clean().expect("nothing runs");
+    fs::remove_dir(in_the_way).expect("empty");
+    drop(Folder::take(&options(&dir)).expect("it is made now"));
+}
+
+#[test]
+fn of_a_network_that_fails_after_its_keys_nothing_stays() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("net");
+    let layout = Layout::of(&dir).expect("a path");
+    let _lock = layout.lock(&|| Ok(files::create_folder(&dir, Access::Secret)?)).expect("free");
+    let ports = ports::choose(0, 2).expect("there are free ports");
+    layout.make(&new(&options(&dir)), &ports).expect("keys and document");
+    assert!(dir.join(KEYS).exists() && dir.join(GENESIS).exists());
+    layout.unmake();
+    assert!(!dir.exists());
+}
+
+#[test]
+fn whoever_waits_for_a_lock_that_is_removed_takes_the_one_that_others_find() {
+    let home = tempfile::tempdir().expect("a folder");
+    let layout = Layout::of(home.path()).expect("a path");
+    let first = layout.lock(&|| Ok(())).expect("free");
+    let waiting = layout.clone();
+    let waiting = std::thread::spawn(move || waiting.lock(&|| Ok(())));
+    // It waits for half a second; now it has surely begun.
+    std::thread::sleep(Duration::from_millis(100));
+    fs::remove_file(layout.at(LOCK)).expect("ours");
+    drop(first);
+    let _held = waiting.join().expect("no panic").expect("it is free now");
+    assert!(layout.at(LOCK).exists(), "others find it");
+    assert!(matches!(layout.lock(&|| Ok(())), Err(TestnetError::InUse { .. })), "one holds it");
+}
+
+#[test]
+fn whoever_waits_while_a_network_is_removed_makes_another_one() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("net");
+    let first = Folder::take(&Options { is_ephemeral: true, ..options(&dir) }).expect("new");
+    let hash = first.genesis.hash();
+    let waiting = options(&dir);
+    let waiting = std::thread::spawn(move || Folder::take(&waiting));
+    std::thread::sleep(Duration::from_millis(100));
+    first.close().expect("ours");
+    drop(first);
+    let second = waiting.join().expect("no panic").expect("the folder is free");
+    assert_ne!(second.genesis.hash(), hash);
+    assert!(!second.description.is_ephemeral && dir.join(DESCRIPTION).exists() && dir.join(LOCK).exists());
+}
+
 #[test]
 fn what_a_supervisor_left_behind_is_ended_and_nothing_else() {
     let home = tempfile::tempdir().expect("a folder");
