@@ -49,7 +49,7 @@ const RECORD: &str = "run.json";
 const GENESIS: &str = "genesis.json";
 const KEYS: &str = "keys";
 
-/// What a network is. It does not change, but for its ports.
+/// What a network is. It does not change, but for its ports, and that it may be kept after all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Description {
@@ -424,7 +424,9 @@ fn new(options: &Options) -> Description {
     }
 }
 
-/// The network that is there, if it is the one that was asked for. Only ports may differ.
+/// The network that is there, if it is the one that was asked for. Only ports may differ. One that was to be removed at
+/// the end, and was left behind when its supervisor was killed, is kept from now on unless it is asked for as such: what
+/// somebody resumes without a word about its end may be needed.
 fn resumed(layout: &Layout, kept: Description, options: &Options) -> Result<Description, TestnetError> {
     let differs = |what, kept: &dyn ToString, given: &dyn ToString| TestnetError::Differs {
         folder: layout.0.clone(),
@@ -444,7 +446,8 @@ fn resumed(layout: &Layout, kept: Description, options: &Options) -> Result<Desc
     if options.is_ephemeral && !kept.is_ephemeral {
         return Err(differs("data", &"that is kept", &"removed at the end"));
     }
-    Ok(Description { base_port: options.base_port.unwrap_or(kept.base_port), ..kept })
+    let base_port = options.base_port.unwrap_or(kept.base_port);
+    Ok(Description { base_port, is_ephemeral: options.is_ephemeral, ..kept })
 }
 
 pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TestnetError {

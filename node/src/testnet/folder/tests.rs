@@ -182,6 +182,26 @@ fn an_ephemeral_network_is_removed_when_it_is_closed() {
 }
 
 #[test]
+fn an_ephemeral_network_that_was_left_behind_is_kept_by_whoever_resumes_it_as_one_to_keep() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("net");
+    let ephemeral = Options { is_ephemeral: true, ..options(&dir) };
+    let left = Folder::take(&ephemeral).expect("new");
+    let hash = left.genesis.hash();
+    // Its process is killed.
+    drop(left);
+    let resumed = Folder::take(&ephemeral).expect("resumed");
+    assert!(resumed.description.is_ephemeral, "it is as it was");
+    drop(resumed);
+    let kept = Folder::take(&options(&dir)).expect("resumed");
+    assert_eq!(kept.genesis.hash(), hash);
+    kept.close().expect("ours");
+    drop(kept);
+    Layout::existing(&dir).expect("it is kept").clean().expect("nothing runs");
+    assert!(dir.join(DESCRIPTION).exists(), "it is kept");
+}
+
+#[test]
 fn bounds_are_said() {
     let home = tempfile::tempdir().expect("a folder");
     let options = options(&home.path().join("net"));
