@@ -27,6 +27,12 @@ pub enum TestnetError {
         /// The folder.
         folder: PathBuf,
     },
+    /// The path of the folder cannot be written to the network's files and answers, which are JSON.
+    #[error("the path {} is no text in UTF-8", path.display())]
+    NoText {
+        /// The path.
+        path: PathBuf,
+    },
     /// There is no network in the folder.
     #[error("there is no testnet in {}", folder.display())]
     NoTestnet {
@@ -175,7 +181,7 @@ impl TestnetError {
     /// What scripts look for; `docs/cli.md` lists these.
     pub fn symbol(&self) -> &str {
         match self {
-            Self::Range { .. } | Self::Differs { .. } => "USAGE",
+            Self::Range { .. } | Self::Differs { .. } | Self::NoText { .. } => "USAGE",
             Self::Foreign { .. } => "NOT_A_TESTNET",
             Self::NoTestnet { .. } => "TESTNET_NOT_FOUND",
             Self::InUse { .. } => "TESTNET_IN_USE",
@@ -198,6 +204,7 @@ impl TestnetError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Foreign { .. } => "give --dir with an empty folder, or with one that `testnet up` made",
+            Self::NoText { .. } => "give --dir with a folder whose whole path is UTF-8",
             Self::NoTestnet { .. } => "make one with `althing testnet up`, or give its folder with --dir",
             Self::Differs { .. } => "leave the option out to resume that testnet, or give another --dir for a new one",
             Self::InUse { .. } => "see `althing testnet status`, or give another --dir for a second testnet",

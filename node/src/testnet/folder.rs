@@ -172,7 +172,8 @@ impl Folder {
 impl Layout {
     /// What is where in this folder, whether there is a network or not.
     fn of(dir: &Path) -> Result<Self, TestnetError> {
-        Ok(Self(std::path::absolute(dir).map_err(io_error("find", dir))?))
+        let path = std::path::absolute(dir).map_err(io_error("find", dir))?;
+        if path.to_str().is_some() { Ok(Self(path)) } else { Err(TestnetError::NoText { path }) }
     }
 
     /// The folder of a network that exists.

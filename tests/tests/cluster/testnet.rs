@@ -1,9 +1,11 @@
 //! `althing testnet` as a user and as a script meet it: what it prints, what it leaves behind, and that nothing of it
 //! survives its supervisor, however that ends.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -100,6 +102,11 @@ fn refusal(output: &Output) -> (i32, String, String) {
     let error = &error["error"];
     let word = |name: &str| error[name].as_str().unwrap_or("(none)").to_owned();
     (output.status.code().expect("it ended by itself"), word("symbol"), word("message"))
+}
+
+/// Says that this machine cannot show what a test asks, past the capture of test output.
+fn skipped(why: &str) {
+    writeln!(std::io::stderr(), "\nskipped: {why}").expect("standard error can be written");
 }
 
 fn pids(network: &Value) -> Vec<u32> {
@@ -343,6 +350,28 @@ fn a_folder_of_somebody_else_is_refused_and_one_without_a_network_is_said() {
     fs::write(place.dir.join("letter.txt"), "dear").expect("ours");
     assert_eq!(place.refusal(&["up"]).1, "NOT_A_TESTNET");
     assert_eq!(fs::read_dir(&place.dir).expect("ours").count(), 1);
+}
+
+#[test]
+fn a_path_that_is_no_text_is_refused_by_every_command() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join(OsStr::from_bytes(b"caf\xe9"));
+    if let Err(error) = fs::create_dir(&dir) {
+        return skipped(&format!("the file system refuses such a name: {error}"));
+    }
+    // A network that an earlier version made, as far as the commands look.
+    let description = json!({
+        "form": 1, "seed": "dev", "validators": 1, "accounts": 1, "basePort": 0, "isEphemeral": false,
+    });
+    fs::write(dir.join("testnet.json"), description.to_string()).expect("ours");
+    for command in [&["up"][..], &["up", "--detach"], &["status"], &["down"], &["kill", "0"], &["logs", "0"]] {
+        let mut program = program();
+        program.arg("testnet").args(command).args(["--output", "json", "--dir"]).arg(&dir).stdin(Stdio::null());
+        let (code, symbol, message) = refusal(&program.output().expect("the program can be started"));
+        assert_eq!((code, symbol.as_str()), (2, "USAGE"), "{command:?}: {message}");
+        assert!(message.contains("UTF-8"), "{message}");
+    }
+    assert_eq!(fs::read_dir(&dir).expect("ours").count(), 1, "nothing was made");
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Status {
         let nodes = control::status(&self.place.dir)?;
         let is_running = nodes.iter().any(|node| node.state != NodeState::Stopped);
         let is_well = nodes.iter().all(|node| node.answer.is_some());
-        let fields = json!({ "dir": self.place.dir, "isRunning": is_running, "nodes": nodes });
+        let fields = json!({ "dir": self.place.shown(), "isRunning": is_running, "nodes": nodes });
         output.either(|| report::nodes(&nodes), fields)?;
         Ok(if is_well { Exit::Done } else { Exit::Unhealthy })
     }
@@ -71,7 +71,7 @@ impl Down {
     pub(super) fn run(self, output: &Output) -> Result<Exit, Failure> {
         let was_running = control::down(&self.place.dir)?;
         let human = || (if was_running { "the testnet is down\n" } else { "the testnet was not running\n" }).to_owned();
-        output.either(human, json!({ "dir": self.place.dir, "wasRunning": was_running }))?;
+        output.either(human, json!({ "dir": self.place.shown(), "wasRunning": was_running }))?;
         Ok(Exit::Done)
     }
 }
