@@ -57,6 +57,12 @@ pub enum TestnetError {
         /// The folder.
         folder: PathBuf,
     },
+    /// A node of an earlier supervisor goes on, and nobody recorded which process it is.
+    #[error("a process that was left behind still uses {}", home.display())]
+    Left {
+        /// The node's home folder.
+        home: PathBuf,
+    },
     /// Nobody runs the network.
     #[error("the testnet in {} is not running", folder.display())]
     NotRunning {
@@ -184,7 +190,7 @@ impl TestnetError {
             Self::Range { .. } | Self::Differs { .. } | Self::NoText { .. } => "USAGE",
             Self::Foreign { .. } => "NOT_A_TESTNET",
             Self::NoTestnet { .. } => "TESTNET_NOT_FOUND",
-            Self::InUse { .. } => "TESTNET_IN_USE",
+            Self::InUse { .. } | Self::Left { .. } => "TESTNET_IN_USE",
             Self::NotRunning { .. } => "TESTNET_NOT_RUNNING",
             Self::PortInUse { .. } => "PORT_IN_USE",
             Self::Port { .. } | Self::NoPorts { .. } => "LISTEN",
@@ -208,6 +214,7 @@ impl TestnetError {
             Self::NoTestnet { .. } => "make one with `althing testnet up`, or give its folder with --dir",
             Self::Differs { .. } => "leave the option out to resume that testnet, or give another --dir for a new one",
             Self::InUse { .. } => "see `althing testnet status`, or give another --dir for a second testnet",
+            Self::Left { .. } => "wait until it has ended, or end it: its command line names that folder",
             Self::NotRunning { .. } => "start it with `althing testnet up`",
             Self::PortInUse { .. } | Self::Port { .. } => {
                 "stop what listens there, or give another --base-port; --base-port 0 takes free ones"

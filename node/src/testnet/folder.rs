@@ -21,6 +21,7 @@ use super::dev_keys;
 use super::error::TestnetError;
 use super::identity::ProcessId;
 use super::lock::{self, STARTING_MAX};
+use super::log;
 use super::options::{
     ACCOUNTS_DEFAULT, ACCOUNTS_MAX, BASE_PORT_DEFAULT, Options, SEED_BYTES_MAX, SEED_DEFAULT, VALIDATORS_DEFAULT,
     VALIDATORS_MAX,
@@ -40,6 +41,9 @@ const TEMPORARY_PREFIX: &str = "althing-testnet-";
 /// How long nodes that lost their supervisor may take to end by themselves before they are killed. They end when their
 /// input closes, which was at that moment.
 const ORPHANS_MAX: Duration = Duration::from_secs(5);
+/// How long one may take that was not recorded, so that it cannot be killed: it ends where it stands 15 s after its input
+/// closed (`shell/leash.rs`), and until it looks at its input it may still have to start.
+const UNKNOWN_MAX: Duration = Duration::from_secs(20);
 /// Bytes of the path of a Unix socket that every system takes (104 on macOS, 108 on Linux).
 const SOCKET_PATH_BYTES_MAX: usize = 100;
 
@@ -312,17 +316,32 @@ impl Layout {
 
     /// Ends the nodes of a supervisor that is gone. They end by themselves when it does; those that do not are killed.
     fn sweep(&self) -> Result<(), TestnetError> {
-        let Some(record) = self.record()? else { return Ok(()) };
-        let orphans: Vec<&ProcessId> = record.nodes.iter().filter_map(|node| node.process.as_ref()).collect();
-        let gone = || orphans.iter().all(|orphan| !orphan.is_alive());
-        if !Patience::of(ORPHANS_MAX).until(gone) {
+        let record = self.record()?;
+        let nodes = record.iter().flat_map(|record| &record.nodes);
+        let orphans: Vec<&ProcessId> = nodes.filter_map(|node| node.process.as_ref()).collect();
+        let all_ended = || orphans.iter().all(|orphan| !orphan.is_alive());
+        if !Patience::of(ORPHANS_MAX).until(all_ended) {
             for orphan in &orphans {
                 orphan.signal(Signal::KILL).map_err(io_error("end the processes of", &self.0))?;
             }
-            Patience::of(ORPHANS_MAX).until(gone);
+            Patience::of(ORPHANS_MAX).until(all_ended);
         }
-        for path in [Some(self.at(RECORD)), record.control].into_iter().flatten() {
+        self.wait_for_unknown(UNKNOWN_MAX)?;
+        let control = record.and_then(|record| record.control);
+        for path in [Some(self.at(RECORD)), control].into_iter().flatten() {
             gone(fs::remove_file(&path)).map_err(io_error("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Waits for nodes that were started and not recorded, because their supervisor was killed in between. Their logs
+    /// show them.
+    fn wait_for_unknown(&self, patience: Duration) -> Result<(), TestnetError> {
+        for home in (0..usize::from(VALIDATORS_MAX)).map(|index| self.home(index)) {
+            let path = log::path(&home);
+            if path.exists() && log::hold(&home, patience).map_err(io_error("open", &path))?.is_none() {
+                return Err(TestnetError::Left { home });
+            }
         }
         Ok(())
     }

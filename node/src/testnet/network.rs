@@ -78,8 +78,9 @@ impl Testnet {
         // What fails here takes the rest down as it is dropped.
         for index in &all {
             testnet.start(*index)?;
+            // Each at once: whoever comes after this process was killed must know them.
+            testnet.record()?;
         }
-        testnet.record()?;
         testnet.wait_ready(&all, goes_on)?;
         Ok(testnet)
     }

@@ -17,6 +17,7 @@ use super::error::TestnetError;
 use super::folder::{Folder, io_error};
 use super::guard::Guard;
 use super::identity::ProcessId;
+use super::lock::STARTING_MAX;
 use super::log;
 use super::ports::local;
 
@@ -38,7 +39,8 @@ impl NodeProcess {
     pub(super) fn start(program: &Path, folder: &Folder, index: usize) -> Result<Self, TestnetError> {
         let home = folder.layout.home(index);
         fs::create_dir_all(&home).map_err(io_error("make the folder", &home))?;
-        let log = log::open(&home).map_err(io_error("open", &log::path(&home)))?;
+        let log = log::hold(&home, STARTING_MAX).map_err(io_error("open", &log::path(&home)))?;
+        let log = log.ok_or_else(|| TestnetError::Left { home: home.clone() })?;
         let also = log.try_clone().map_err(io_error("open", &log::path(&home)))?;
         let mut command = command(program, folder, index);
         command.stdin(Stdio::piped()).stdout(also).stderr(log).process_group(0);

@@ -228,6 +228,48 @@ fn nothing_survives_a_supervisor_that_is_killed_not_even_a_paused_node() {
     assert!(!place.dir.join("run.json").exists(), "nothing is left to clean");
 }
 
+/// Nodes with their homes in this folder.
+fn nodes_in(dir: &Path) -> Vec<u32> {
+    let home = format!("{}/node-", dir.display());
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let command = |pid: u32| text(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
+    numbers.filter(|pid| command(*pid).contains(&home) && is_alive(*pid)).collect()
+}
+
+#[test]
+fn whatever_a_start_that_is_killed_has_started_is_gone_before_the_next_one_begins() {
+    let place = Place::new();
+    for recorded in 0..usize::from(SEVERAL) {
+        let several = SEVERAL.to_string();
+        let mut command = place.command(&["up", "--validators", &several, "--base-port", "0", "--quiet"]);
+        let mut starting = command.stdout(Stdio::null()).spawn().expect("the program can be started");
+        let record = place.dir.join("run.json");
+        until("so many nodes are recorded", || {
+            let record = fs::read(&record).unwrap_or_default();
+            let record: Value = serde_json::from_slice(&record).unwrap_or_default();
+            let is_ours = record["supervisor"]["pid"] == starting.id();
+            let nodes = record["nodes"]
+                .as_array()
+                .map_or(0, |nodes| nodes.iter().filter(|node| !node["process"].is_null()).count());
+            is_ours && nodes >= recorded
+        });
+        starting.kill().expect("ours");
+        starting.wait().expect("ours");
+        // No time to lose: what was started just now has not seen yet that it is alone.
+        let network = place.json(&["up", "--detach"]);
+        let mut expected = pids(&network);
+        expected.sort_unstable();
+        if Path::new("/proc/self").exists() {
+            let mut found = nodes_in(&place.dir);
+            found.sort_unstable();
+            assert_eq!(found, expected, "killed when {recorded} were recorded");
+        }
+        place.json(&["down"]);
+        assert_gone(&network);
+    }
+}
+
 #[test]
 fn ctrl_c_and_the_end_of_the_terminal_take_a_network_in_the_foreground_down() {
     for asked in [Signal::INT, Signal::TERM, Signal::HUP] {

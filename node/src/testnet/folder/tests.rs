@@ -172,6 +172,43 @@ fn what_a_supervisor_left_behind_is_ended_and_nothing_else() {
     assert_eq!(stranger.wait().expect("ours").signal(), Some(Signal::TERM.as_raw()));
 }
 
+/// Something that has the log of a node, as a node that its supervisor had no time to record.
+fn unrecorded(layout: &Layout) -> Child {
+    fs::create_dir_all(layout.home(1)).expect("new");
+    let log = log::hold(&layout.home(1), Duration::ZERO).expect("new").expect("nobody has it");
+    Command::new("sleep").arg("60").stdout(log).spawn().expect("there is a program that sleeps")
+}
+
+#[test]
+fn a_node_that_nobody_recorded_is_waited_for() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = Folder::take(&options(home.path())).expect("new");
+    let mut node = unrecorded(&folder.layout);
+    let known = ProcessId::of(node.id()).expect("it runs");
+    folder.record(None, &[None, None]).expect("ours");
+    drop(folder);
+    let ending = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        node.kill().expect("ours");
+        node.wait().expect("ours")
+    });
+    drop(Folder::take(&options(home.path())).expect("resumed"));
+    assert!(!known.is_alive(), "it was waited for");
+    ending.join().expect("no panic");
+}
+
+#[test]
+fn a_node_that_nobody_recorded_and_that_does_not_end_is_named_by_its_folder() {
+    let home = tempfile::tempdir().expect("a folder");
+    let layout = Layout::of(home.path()).expect("a path");
+    let mut node = unrecorded(&layout);
+    let refused = layout.wait_for_unknown(Duration::from_millis(50)).expect_err("it sleeps for long");
+    node.kill().expect("ours");
+    node.wait().expect("ours");
+    assert!(refused.to_string().contains("node-1"), "{refused}");
+    layout.wait_for_unknown(Duration::ZERO).expect("it is gone");
+}
+
 #[test]
 fn an_ephemeral_network_is_removed_when_it_is_closed() {
     let folder = Folder::take(&Options::temporary("althing", 1)).expect("new");
