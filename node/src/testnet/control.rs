@@ -70,8 +70,13 @@ pub enum Reply {
     View(View),
     /// All of its nodes.
     Status(Vec<NodeStatus>),
-    /// The node that something was done to, as it is now.
-    Node(Box<NodeStatus>),
+    /// Something was done to a node.
+    Node {
+        /// The node as it is now.
+        status: Box<NodeStatus>,
+        /// What did not succeed beside it, as a sentence.
+        warning: Option<String>,
+    },
     /// The network is down.
     Down,
     /// It was not done.

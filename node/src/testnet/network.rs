@@ -41,6 +41,8 @@ pub struct Testnet {
     ready_timeout: Duration,
     processes: Vec<Option<NodeProcess>>,
     control: Option<PathBuf>,
+    /// Why the record does not say what runs, where it does not.
+    unrecorded: Option<String>,
     probe: Probe,
     is_down: bool,
 }
@@ -70,6 +72,7 @@ impl Testnet {
             program: options.program,
             ready_timeout: options.ready_timeout,
             control: None,
+            unrecorded: None,
             probe,
             is_down: false,
         };
@@ -153,8 +156,9 @@ impl Testnet {
     /// If there is no such node, or it does not run.
     pub fn kill(&mut self, index: usize) -> Result<(), TestnetError> {
         let process = self.living(index, "start it again with `restart`")?;
-        process.kill().map(|_status| ()).map_err(|source| TestnetError::System { what: "the killing", source })?;
-        self.record()
+        process.kill().map_err(|source| TestnetError::System { what: "the killing", source })?;
+        self.record_later();
+        Ok(())
     }
 
     /// Stops a node where it stands. Its sockets stay open and silent.
@@ -205,22 +209,32 @@ impl Testnet {
     ) -> Result<(), TestnetError> {
         self.process(index)?;
         self.end(&[index], &mut || false);
-        self.start(index)?;
-        self.record()?;
-        let ready = self.wait_ready(&[index], goes_on);
+        let ready = self.start(index).and_then(|()| {
+            self.record_later();
+            self.wait_ready(&[index], goes_on)
+        });
         if ready.is_err() {
             self.end(&[index], &mut || true);
-            self.record()?;
+            self.record_later();
         }
         ready
     }
 
-    /// Looks after the logs. Whoever keeps a network for long calls this about once a second.
+    /// What did not succeed beside what was asked for, as a sentence: the processes are recorded for whoever comes after
+    /// this one was killed. That is tried again as the network is tended.
+    pub fn warning(&self) -> Option<String> {
+        self.unrecorded.as_ref().map(|why| format!("the processes of the testnet cannot be recorded for now: {why}"))
+    }
+
+    /// Looks after the logs and the record. Whoever keeps a network for long calls this about once a second.
     ///
     /// # Errors
     ///
     /// What the system says about a log.
     pub fn tend(&mut self) -> Result<(), TestnetError> {
+        if self.unrecorded.is_some() {
+            self.record_later();
+        }
         for index in 0..self.processes.len() {
             let home = self.folder.layout.home(index);
             log::bound(&home, log::LOG_BYTES_MAX).map_err(io_error("bound the log in", &home))?;
@@ -384,6 +398,11 @@ impl Testnet {
             pid: process.and_then(NodeProcess::id).map(|id| id.pid),
             home: self.folder.layout.home(index),
         }
+    }
+
+    /// Records the processes if that is possible. What was asked for is done, whether it is or not.
+    fn record_later(&mut self) {
+        self.unrecorded = self.record().err().map(|error| error.to_string());
     }
 
     fn record(&mut self) -> Result<(), TestnetError> {

@@ -197,8 +197,8 @@ impl Supervisor {
                 index
             }
         };
-        let status = testnet.status().into_iter().nth(index);
-        Ok(status.map_or_else(|| Reply::View(testnet.view()), |status| Reply::Node(Box::new(status))))
+        let Some(status) = testnet.status().into_iter().nth(index) else { return Ok(Reply::View(testnet.view())) };
+        Ok(Reply::Node { status: Box::new(status), warning: testnet.warning() })
     }
 }
 

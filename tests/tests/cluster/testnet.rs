@@ -349,6 +349,33 @@ fn a_node_is_paused_resumed_killed_and_restarted_by_name_and_its_log_is_shown() 
     assert_eq!(place.refusal(&["kill", "0"]).1, "TESTNET_NOT_RUNNING");
 }
 
+#[test]
+fn what_is_done_to_a_node_is_no_failure_where_it_cannot_be_recorded() {
+    let place = Place::new();
+    place.up(FEW);
+    // A file that the record is written to before it takes its name; a full disk refuses it as this does.
+    let in_the_way = place.dir.join(format!(".run.json.{}.new", place.supervisor()));
+    fs::create_dir(&in_the_way).expect("ours");
+    let killed = place.json(&["kill", "0"]);
+    assert_eq!(killed["state"], "killed");
+    assert!(killed["warning"].as_str().is_some_and(|warning| warning.contains("run.json")), "{killed}");
+    let restarted = place.json(&["restart", "0"]);
+    assert_eq!(restarted["state"], "running", "{restarted}");
+    assert!(restarted["warning"].is_string(), "{restarted}");
+    assert!(text(&place.run(&["kill", "0"]).stderr).starts_with("warning: "), "people are told as well");
+    place.json(&["restart", "0"]);
+    fs::remove_dir(&in_the_way).expect("empty");
+    let pid = place.json_of_status()["nodes"][0]["pid"].clone();
+    assert!(pid.is_u64());
+    until("it is recorded after all", || {
+        let record: Value =
+            serde_json::from_slice(&fs::read(place.dir.join("run.json")).unwrap_or_default()).unwrap_or_default();
+        record["nodes"][0]["process"]["pid"] == pid
+    });
+    assert!(place.json(&["pause", "0"])["warning"].is_null(), "the warning is over");
+    place.json(&["down"]);
+}
+
 /// Follows a log until something new is in it, and interrupts.
 fn follow(place: &Place) {
     let mut following = place.command(&["logs", "0", "-n", "1", "-f"]);

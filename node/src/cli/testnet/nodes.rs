@@ -102,10 +102,14 @@ impl Resume {
 
 impl Target {
     fn run(self, request: impl FnOnce(String) -> Request, output: &Output) -> Result<Exit, Failure> {
-        let Reply::Node(status) = control::ask(&self.place.dir, &request(self.node))? else {
+        let Reply::Node { status, warning } = control::ask(&self.place.dir, &request(self.node))? else {
             return Err(Failure::new(Exit::Failed, "INTERNAL", "the process that runs the testnet answered beside it"));
         };
-        let fields: Value = serde_json::to_value(&status).unwrap_or_default();
+        let mut fields: Value = serde_json::to_value(&status).unwrap_or_default();
+        if let (Some(warning), Some(fields)) = (&warning, fields.as_object_mut()) {
+            fields.insert("warning".to_owned(), json!(warning));
+            output.note(&format!("warning: {warning}"));
+        }
         output.either(|| format!("{} is {}\n", status.node.name, status.state.as_str()), fields)?;
         Ok(Exit::Done)
     }
