@@ -30,6 +30,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(300);
 /// How long the process that runs a network may take to be gone when it was asked to. It waits 10 s for its nodes.
 const GONE_MAX: Duration = Duration::from_secs(15);
 
+/// How long it may take from the moment at which such a process hangs up to the one at which it is gone.
+const HANGING_UP_MAX: Duration = Duration::from_secs(1);
+
 /// What a process that runs a network is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "command", deny_unknown_fields)]
@@ -112,15 +115,9 @@ pub fn is_running(dir: &Path) -> Result<bool, TestnetError> {
 /// If there is no network, nobody runs it, or it refuses.
 pub fn ask(dir: &Path, request: &Request) -> Result<Reply, TestnetError> {
     let layout = Layout::existing(dir)?;
-    let record = layout.running()?.ok_or_else(|| TestnetError::NotRunning { folder: layout.path().to_path_buf() })?;
-    let starting = || TestnetError::Refused {
-        symbol: "TESTNET_IN_USE".to_owned(),
-        message: format!("the testnet in {} is starting", layout.path().display()),
-        hint: Some("try again when it is ready".to_owned()),
-    };
-    let socket = record.control.ok_or_else(starting)?;
-    let failed = |source| TestnetError::Io { action: "ask the process behind", path: socket.clone(), source };
-    match exchange(&socket, request).map_err(failed)? {
+    let record = layout.running()?.ok_or_else(|| not_running(&layout))?;
+    let Some(socket) = &record.control else { return Err(busy(&layout, "starting")) };
+    match exchange(socket, request).map_err(|error| unanswered(&layout, &record.supervisor, socket, error))? {
         Reply::Refused { symbol, message, hint } => Err(TestnetError::Refused { symbol, message, hint }),
         reply => Ok(reply),
     }
@@ -138,8 +135,8 @@ pub fn down(dir: &Path) -> Result<bool, TestnetError> {
         layout.clean()?;
         return Ok(false);
     };
-    if ask(dir, &Request::Down).is_err() {
-        // It is starting or ending, and takes no commands.
+    if ask(dir, &Request::Down).is_err() && !is_ending(&record) {
+        // It is starting, and takes no commands. One that ends already would take a signal for impatience.
         record.supervisor.signal(Signal::TERM).map_err(io_error("end the process of", layout.path()))?;
     }
     if !gone(&record.supervisor) && record.control.is_some() {
@@ -176,6 +173,40 @@ pub fn log(dir: &Path, node: &str) -> Result<PathBuf, TestnetError> {
     let description = layout.description()?;
     let nodes = description.map_or(0, |description| usize::from(description.validators));
     Ok(log::path(&layout.home(naming::index_of(node, nodes)?)))
+}
+
+fn not_running(layout: &Layout) -> TestnetError {
+    TestnetError::NotRunning { folder: layout.path().to_path_buf() }
+}
+
+/// The network is neither up nor down.
+fn busy(layout: &Layout, state: &str) -> TestnetError {
+    TestnetError::Refused {
+        symbol: "TESTNET_IN_USE".to_owned(),
+        message: format!("the testnet in {} is {state}", layout.path().display()),
+        hint: Some("try again in a few seconds".to_owned()),
+    }
+}
+
+/// Whether the process that runs a network took commands and takes none any more: that is the first thing of its end.
+fn is_ending(record: &Record) -> bool {
+    record.control.as_ref().is_some_and(|socket| socket.try_exists().is_ok_and(|exists| !exists))
+}
+
+/// Why a process that was recorded as running did not answer: mostly because it is about to end.
+fn unanswered(layout: &Layout, supervisor: &ProcessId, socket: &Path, source: io::Error) -> TestnetError {
+    use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, NotFound, UnexpectedEof};
+    match source.kind() {
+        NotFound | ConnectionRefused if supervisor.is_alive() => busy(layout, "ending"),
+        // It ends at this moment, or ended just now.
+        NotFound | ConnectionRefused => not_running(layout),
+        BrokenPipe | ConnectionReset | UnexpectedEof
+            if Patience::of(HANGING_UP_MAX).until(|| !supervisor.is_alive()) =>
+        {
+            not_running(layout)
+        }
+        _ => TestnetError::Io { action: "ask the process behind", path: socket.to_path_buf(), source },
+    }
 }
 
 fn gone(supervisor: &ProcessId) -> bool {

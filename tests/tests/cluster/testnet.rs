@@ -4,13 +4,14 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use althing_node::testnet::{NodeState, Options, Testnet};
+use althing_node::testnet::{NodeState, Options, Testnet, log};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -284,6 +285,71 @@ fn ctrl_c_and_the_end_of_the_terminal_take_a_network_in_the_foreground_down() {
         }
         assert_gone(&network);
     }
+}
+
+/// Stands still as a node that hangs, not as one that is paused: whoever owns it does not know.
+fn hang(network: &Value) {
+    signal(pids(network)[0], Signal::STOP);
+    until("it stands still", || stat(pids(network)[0]).contains(") T "));
+}
+
+#[test]
+fn a_network_that_ends_says_so_until_a_second_ctrl_c_kills_what_is_left_of_it() {
+    let place = Place::new();
+    let (mut child, network) = place.foreground();
+    hang(&network);
+    signal(child.id(), Signal::INT);
+    until("it takes no more commands", || !place.dir.join("control.sock").exists());
+    for command in [&["status"][..], &["up"], &["up", "--detach"], &["kill", "0"]] {
+        let (code, symbol, message) = place.refusal(command);
+        assert_eq!((code, symbol.as_str()), (75, "TESTNET_IN_USE"), "{command:?}: {message}");
+        assert!(message.ends_with("is ending"), "{message}");
+    }
+    let mut down = place.command(&["down", "--quiet"]).stdout(Stdio::null()).spawn().expect("it can be started");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(down.try_wait().expect("ours").is_none(), "it waits for the end");
+    assert!(child.try_wait().expect("ours").is_none() && is_alive(pids(&network)[0]), "the node has its time");
+    let asked = now();
+    signal(child.id(), Signal::INT);
+    assert_eq!(child.wait().expect("ours").code(), Some(0));
+    assert!(down.wait().expect("ours").success());
+    assert!(now() - asked < Duration::from_secs(5), "nothing is waited for any more: {:?}", now() - asked);
+    assert!(!is_alive(pids(&network)[0]));
+    assert_gone(&network);
+    assert!(!place.dir.join("run.json").exists(), "it ended in order but for the node");
+}
+
+/// Whether the process behind this socket says within two seconds what it runs.
+fn answers(socket: &Path) -> bool {
+    let mut stream = UnixStream::connect(socket).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(2))).expect("ours");
+    stream.write_all(br#"{"command":"view"}"#).expect("it reads");
+    stream.shutdown(Shutdown::Write).expect("ours");
+    stream.read(&mut [0; 1]).is_ok_and(|read| read == 1)
+}
+
+#[test]
+fn a_third_ctrl_c_ends_even_a_process_that_hangs() {
+    let place = Place::new();
+    let (mut child, network) = place.foreground();
+    assert!(answers(&place.dir.join("control.sock")));
+    // A log that is to be put aside into something that nobody reads: whoever opens that waits.
+    let home = place.dir.join("node-0");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, home.join("log.1.txt"), rustix::fs::FileType::Fifo, mode, 0).expect("new");
+    let log = fs::File::options().append(true).open(home.join("log.txt")).expect("there");
+    log.set_len(log::LOG_BYTES_MAX + 1).expect("there is room for a hole");
+    until("it hangs", || !answers(&place.dir.join("control.sock")));
+    for _ in 0..2 {
+        signal(child.id(), Signal::INT);
+        // Signals of one kind that come too fast are one.
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(child.try_wait().expect("ours").is_none(), "the first two leave it time");
+    }
+    signal(child.id(), Signal::INT);
+    until("it ends", || child.try_wait().expect("ours").is_some());
+    assert_eq!(child.wait().expect("ours").code(), Some(130));
+    assert_gone(&network);
 }
 
 #[test]
