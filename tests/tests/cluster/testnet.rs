@@ -475,6 +475,21 @@ fn a_node_that_cannot_start_is_reported_with_its_last_words_and_takes_all_down()
 }
 
 #[test]
+fn a_network_that_cannot_be_left_alone_is_not_called_ready() {
+    let place = Place::new();
+    let network = place.up(FEW);
+    place.json(&["down"]);
+    let log = place.dir.join("supervisor.log");
+    fs::remove_file(&log).expect("it was made");
+    fs::create_dir(&log).expect("ours");
+    let (code, symbol, message) = place.refusal(&["up", "--detach"]);
+    assert_eq!((code, symbol.as_str()), (1, "IO"), "{message}");
+    assert!(message.contains("supervisor.log"), "{message}");
+    assert_gone(&network);
+    assert_eq!(place.refusal(&["kill", "0"]).1, "TESTNET_NOT_RUNNING");
+}
+
+#[test]
 fn a_folder_of_somebody_else_is_refused_and_one_without_a_network_is_said() {
     let place = Place::new();
     for command in [&["status"][..], &["down"], &["kill", "0"], &["logs", "0"]] {
