@@ -22,7 +22,7 @@ use super::ports::local;
 use super::view::{NodeState, NodeStatus, NodeView, View};
 
 /// Bytes of a request at most.
-pub(super) const REQUEST_BYTES_MAX: u64 = 4 * 1024;
+const REQUEST_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of a reply at most; the largest lists a thousand accounts.
 const REPLY_BYTES_MAX: u64 = 4 << 20;
 /// How long a command may take: as long as several restarts that do not succeed.
@@ -252,14 +252,96 @@ fn exchange(socket: &Path, request: &Request) -> io::Result<Reply> {
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-/// Reads what another process asks, to the end of its line.
-pub(super) fn read(stream: &UnixStream) -> io::Result<Request> {
-    let mut bytes = Vec::new();
-    stream.take(REQUEST_BYTES_MAX).read_to_end(&mut bytes)?;
+/// Reads what another process asks, to its end, which must come within `patience`, however often it says something.
+pub(super) fn read(mut stream: &UnixStream, patience: Patience) -> io::Result<Request> {
+    let mut bytes = vec![0; REQUEST_BYTES_MAX];
+    let mut length = 0;
+    loop {
+        stream.set_read_timeout(Some(patience.left().ok_or(io::ErrorKind::TimedOut)?))?;
+        // A request that fills all the room is not valid JSON, or ends with it.
+        match stream.read(bytes.get_mut(length..).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(length);
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-/// Answers. Whoever asked may be gone.
-pub(super) fn answer(mut stream: &UnixStream, reply: &Reply) -> io::Result<()> {
-    stream.write_all(&serde_json::to_vec(reply)?)
+/// Answers, if the one who asked takes all of it within `patience`. Whoever asked may be gone.
+pub(super) fn answer(mut stream: &UnixStream, reply: &Reply, patience: Patience) -> io::Result<()> {
+    let bytes = serde_json::to_vec(reply)?;
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        stream.set_write_timeout(Some(patience.left().ok_or(io::ErrorKind::TimedOut)?))?;
+        match stream.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    const SHORT: Duration = Duration::from_millis(300);
+
+    /// Writes bytes one by one, four in that short time, and says when nobody listens any more.
+    fn dribble(mut stream: UnixStream, bytes: Vec<u8>) -> thread::JoinHandle<bool> {
+        thread::spawn(move || {
+            let written = bytes.iter().try_for_each(|byte| {
+                thread::sleep(SHORT / 4);
+                stream.write_all(&[*byte])
+            });
+            written.is_err()
+        })
+    }
+
+    #[test]
+    fn a_request_is_read_whole_although_it_comes_in_pieces() {
+        let (caller, stream) = UnixStream::pair().expect("a pair");
+        let dribbling = dribble(caller, br#"{"command":"view"}"#.to_vec());
+        let request = read(&stream, Patience::of(Duration::from_secs(60))).expect("it comes");
+        assert_eq!(request, Request::View);
+        assert!(!dribbling.join().expect("no panic"));
+    }
+
+    #[test]
+    fn a_caller_who_is_silent_or_dribbles_is_heard_for_one_time_in_all() {
+        for is_silent in [true, false] {
+            let (caller, stream) = UnixStream::pair().expect("a pair");
+            let silent = is_silent.then(|| caller.try_clone().expect("a copy"));
+            let dribbling = dribble(caller, if is_silent { Vec::new() } else { vec![b' '; 400] });
+            let generous = Patience::of(SHORT * 10);
+            let refused = read(&stream, Patience::of(SHORT)).expect_err("it never ends");
+            assert!(matches!(refused.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{refused:?}");
+            assert!(!generous.is_over(), "it took far longer than the time");
+            drop((stream, silent));
+            assert_eq!(dribbling.join().expect("no panic"), !is_silent);
+        }
+    }
+
+    #[test]
+    fn a_request_is_bounded() {
+        let (mut caller, stream) = UnixStream::pair().expect("a pair");
+        caller.write_all(&vec![b' '; REQUEST_BYTES_MAX + 1]).expect("the system takes it");
+        let refused = read(&stream, Patience::of(Duration::from_secs(60))).expect_err("it is no request");
+        assert!(!matches!(refused.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{refused:?}");
+    }
+
+    #[test]
+    fn an_answer_that_nobody_takes_is_given_up() {
+        let (caller, stream) = UnixStream::pair().expect("a pair");
+        let reply = Reply::Refused { symbol: "x".repeat(4 << 20), message: String::new(), hint: None };
+        let refused = answer(&stream, &reply, Patience::of(SHORT)).expect_err("nobody reads");
+        assert!(matches!(refused.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{refused:?}");
+        drop(caller);
+    }
 }
