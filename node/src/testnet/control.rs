@@ -234,7 +234,7 @@ fn stopped(layout: &Layout) -> Result<Vec<NodeStatus>, TestnetError> {
             pid: None,
             home: layout.home(usize::from(index)),
         };
-        NodeStatus { node, state: NodeState::Stopped, exit_code: None, answer: None }
+        NodeStatus { node, state: NodeState::Stopped, exit_code: None, exit_signal: None, answer: None }
     };
     Ok((0..description.validators).map(node).collect())
 }

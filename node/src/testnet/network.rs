@@ -2,6 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use althing_genesis::{DevRole, Genesis, dev_key};
@@ -138,7 +139,7 @@ impl Testnet {
     /// How the nodes are. One that does not answer within a second has no answer.
     pub fn status(&mut self) -> Vec<NodeStatus> {
         let views = self.nodes();
-        let states: Vec<(NodeState, Option<i32>)> = self.processes.iter_mut().map(state).collect();
+        let states: Vec<(NodeState, Option<ExitStatus>)> = self.processes.iter_mut().map(state).collect();
         let urls: Vec<Option<String>> = views
             .iter()
             .zip(&states)
@@ -146,7 +147,14 @@ impl Testnet {
             .collect();
         let answers = self.probe.ask(&urls);
         let all = views.into_iter().zip(states).zip(answers);
-        all.map(|((node, (state, exit_code)), answer)| NodeStatus { node, state, exit_code, answer }).collect()
+        let status = |((node, (state, exited)), answer): ((_, (_, Option<ExitStatus>)), _)| NodeStatus {
+            node,
+            state,
+            exit_code: exited.and_then(|status| status.code()),
+            exit_signal: exited.and_then(|status| status.signal()),
+            answer,
+        };
+        all.map(status).collect()
     }
 
     /// Ends a node without a warning, as a power failure would.
@@ -419,11 +427,12 @@ impl Drop for Testnet {
     }
 }
 
-fn state(process: &mut Option<NodeProcess>) -> (NodeState, Option<i32>) {
+/// What a node is, and how it ended if it did so by itself.
+fn state(process: &mut Option<NodeProcess>) -> (NodeState, Option<ExitStatus>) {
     let Some(process) = process else { return (NodeState::Stopped, None) };
     match process.ended() {
         Some(status) if status.signal() == Some(rustix::process::Signal::KILL.as_raw()) => (NodeState::Killed, None),
-        Some(status) => (NodeState::Exited, status.code()),
+        Some(status) => (NodeState::Exited, Some(status)),
         None if process.is_paused() => (NodeState::Paused, None),
         None => (NodeState::Running, None),
     }

@@ -442,6 +442,25 @@ fn what_is_done_to_a_node_is_no_failure_where_it_cannot_be_recorded() {
     place.json(&["down"]);
 }
 
+#[test]
+fn a_node_that_ended_by_a_signal_or_with_a_code_is_shown_with_it() {
+    let place = Place::new();
+    let network = place.up(FEW);
+    signal(pids(&network)[0], Signal::ABORT);
+    until("it ends", || place.json_of_status()["nodes"][0]["state"] == "exited");
+    let node = place.json_of_status()["nodes"][0].clone();
+    assert_eq!((&node["exitSignal"], &node["exitCode"]), (&json!(Signal::ABORT.as_raw()), &Value::Null));
+    let shown = text(&place.run(&["status"]).stdout);
+    assert!(shown.contains(&format!("exited (signal {})", Signal::ABORT.as_raw())), "{shown}");
+
+    let pid = u32::try_from(place.json(&["restart", "0"])["pid"].as_u64().expect("it runs")).expect("a process number");
+    signal(pid, Signal::TERM);
+    until("it ends", || place.json_of_status()["nodes"][0]["state"] == "exited");
+    let node = place.json_of_status()["nodes"][0].clone();
+    assert_eq!((&node["exitSignal"], &node["exitCode"]), (&Value::Null, &json!(0)));
+    place.json(&["down"]);
+}
+
 /// Follows a log until something new is in it, and interrupts.
 fn follow(place: &Place) {
     let mut following = place.command(&["logs", "0", "-n", "1", "-f"]);
