@@ -8,10 +8,12 @@
 //! Nothing here may be called from within an async runtime.
 
 pub mod control;
+pub(crate) mod dev_keys;
 mod error;
 mod folder;
 mod guard;
 mod identity;
+mod lock;
 pub mod log;
 mod naming;
 mod network;

@@ -98,6 +98,13 @@ pub(crate) struct Place {
     dir: PathBuf,
 }
 
+impl Place {
+    /// The folder as it was named. A path may hold what is no text, which JSON cannot.
+    fn shown(&self) -> String {
+        self.dir.display().to_string()
+    }
+}
+
 /// Carries out a command.
 pub(crate) fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
     match command {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use althing_genesis::GenesisError;
 
-use crate::keys::{FileError, KeyFileError};
+use crate::keys::{FileError, KeyStoreError};
 
 /// Why a development network cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,12 @@ pub enum TestnetError {
     Foreign {
         /// The folder.
         folder: PathBuf,
+    },
+    /// The path of the folder cannot be written to the network's files and answers, which are JSON.
+    #[error("the path {} is no text in UTF-8", path.display())]
+    NoText {
+        /// The path.
+        path: PathBuf,
     },
     /// There is no network in the folder.
     #[error("there is no testnet in {}", folder.display())]
@@ -50,6 +56,12 @@ pub enum TestnetError {
     InUse {
         /// The folder.
         folder: PathBuf,
+    },
+    /// A node of an earlier supervisor goes on, and nobody recorded which process it is.
+    #[error("a process that was left behind still uses {}", home.display())]
+    Left {
+        /// The node's home folder.
+        home: PathBuf,
     },
     /// Nobody runs the network.
     #[error("the testnet in {} is not running", folder.display())]
@@ -137,7 +149,7 @@ pub enum TestnetError {
     Genesis(#[from] GenesisError),
     /// A key of the network cannot be written.
     #[error("a key of the testnet: {0}")]
-    Key(#[from] KeyFileError),
+    Key(#[from] KeyStoreError),
     /// A file of the network cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -175,10 +187,10 @@ impl TestnetError {
     /// What scripts look for; `docs/cli.md` lists these.
     pub fn symbol(&self) -> &str {
         match self {
-            Self::Range { .. } | Self::Differs { .. } => "USAGE",
+            Self::Range { .. } | Self::Differs { .. } | Self::NoText { .. } => "USAGE",
             Self::Foreign { .. } => "NOT_A_TESTNET",
             Self::NoTestnet { .. } => "TESTNET_NOT_FOUND",
-            Self::InUse { .. } => "TESTNET_IN_USE",
+            Self::InUse { .. } | Self::Left { .. } => "TESTNET_IN_USE",
             Self::NotRunning { .. } => "TESTNET_NOT_RUNNING",
             Self::PortInUse { .. } => "PORT_IN_USE",
             Self::Port { .. } | Self::NoPorts { .. } => "LISTEN",
@@ -198,9 +210,11 @@ impl TestnetError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Foreign { .. } => "give --dir with an empty folder, or with one that `testnet up` made",
+            Self::NoText { .. } => "give --dir with a folder whose whole path is UTF-8",
             Self::NoTestnet { .. } => "make one with `althing testnet up`, or give its folder with --dir",
             Self::Differs { .. } => "leave the option out to resume that testnet, or give another --dir for a new one",
             Self::InUse { .. } => "see `althing testnet status`, or give another --dir for a second testnet",
+            Self::Left { .. } => "wait until it has ended, or end it: its command line names that folder",
             Self::NotRunning { .. } => "start it with `althing testnet up`",
             Self::PortInUse { .. } | Self::Port { .. } => {
                 "stop what listens there, or give another --base-port; --base-port 0 takes free ones"
@@ -211,11 +225,9 @@ impl TestnetError {
             Self::Ended { path, .. } => return Some(format!("all that it wrote is in {}", path.display())),
             Self::NotReady { .. } => "try again with a longer --ready-timeout; a machine that is busy may need it",
             Self::Malformed { .. } => "remove the folder and start a new testnet",
-            Self::File(_) | Self::Io { .. } => "look at the disk and at the permissions of the folder",
+            Self::Key(_) | Self::File(_) | Self::Io { .. } => "look at the disk and at the permissions of the folder",
             Self::Refused { hint, .. } => return hint.clone(),
-            Self::Range { .. } | Self::Interrupted | Self::Genesis(_) | Self::Key(_) | Self::System { .. } => {
-                return None;
-            }
+            Self::Range { .. } | Self::Interrupted | Self::Genesis(_) | Self::System { .. } => return None,
         };
         Some(hint.to_owned())
     }

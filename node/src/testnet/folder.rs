@@ -10,15 +10,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use althing_genesis::{DOCUMENT_BYTES_MAX, DevNetwork, DevRole, Document, Genesis, Host, P2pAddress, dev_key};
+use althing_genesis::{DOCUMENT_BYTES_MAX, DevNetwork, DevRole, Document, Genesis, Host, P2pAddress};
 use althing_types::TimeMs;
-use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
+use super::dev_keys;
 use super::error::TestnetError;
 use super::identity::ProcessId;
+use super::lock::{self, STARTING_MAX};
+use super::log;
 use super::options::{
     ACCOUNTS_DEFAULT, ACCOUNTS_MAX, BASE_PORT_DEFAULT, Options, SEED_BYTES_MAX, SEED_DEFAULT, VALIDATORS_DEFAULT,
     VALIDATORS_MAX,
@@ -26,7 +29,6 @@ use super::options::{
 use super::patience::Patience;
 use super::ports::{self, Ports};
 use crate::files::{self, Access, Existing, FileError};
-use crate::keys::{KeyFile, KeyRole, Protection};
 
 /// The form of the files. It rises when a field changes its meaning or goes away.
 const FORM: u32 = 1;
@@ -39,18 +41,19 @@ const TEMPORARY_PREFIX: &str = "althing-testnet-";
 /// How long nodes that lost their supervisor may take to end by themselves before they are killed. They end when their
 /// input closes, which was at that moment.
 const ORPHANS_MAX: Duration = Duration::from_secs(5);
+/// How long one may take that was not recorded, so that it cannot be killed: it ends where it stands 15 s after its input
+/// closed (`shell/leash.rs`), and until it looks at its input it may still have to start.
+const UNKNOWN_MAX: Duration = Duration::from_secs(20);
 /// Bytes of the path of a Unix socket that every system takes (104 on macOS, 108 on Linux).
 const SOCKET_PATH_BYTES_MAX: usize = 100;
-
-/// How long a process may take between its fork and its program.
-const STARTING_MAX: Duration = Duration::from_millis(500);
 
 const DESCRIPTION: &str = "testnet.json";
 const LOCK: &str = "testnet.lock";
 const RECORD: &str = "run.json";
 const GENESIS: &str = "genesis.json";
+const KEYS: &str = "keys";
 
-/// What a network is. It does not change, but for its ports.
+/// What a network is. It does not change, but for its ports, and that it may be kept after all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Description {
@@ -111,22 +114,31 @@ impl Folder {
     /// supervisor left behind.
     pub(super) fn take(options: &Options) -> Result<Self, TestnetError> {
         check(options)?;
-        let layout = Layout(match &options.dir {
-            Some(dir) => std::path::absolute(dir).map_err(io_error("find", dir))?,
-            None => temporary()?,
-        });
-        files::create_folder(&layout.0, Access::Secret)?;
-        layout.refuse_foreign()?;
-        let lock = layout.lock()?;
-        let taken = Self::prepare(&layout, options, lock);
-        if taken.is_err() && !layout.at(DESCRIPTION).exists() {
-            // Of a network that could not be made nothing stays. A folder that holds more than our lock does.
-            let _kept = fs::remove_file(layout.at(LOCK)).and_then(|()| fs::remove_dir(&layout.0));
-        }
-        taken
+        let Some(dir) = &options.dir else {
+            // A temporary folder goes with this value, unless a network came of it; then it goes with the network.
+            let temporary = temporary()?;
+            let taken = Self::take_at(temporary.path(), options)?;
+            let _dir = temporary.keep();
+            return Ok(taken);
+        };
+        Self::take_at(dir, options)
     }
 
-    fn prepare(layout: &Layout, options: &Options, lock: File) -> Result<Self, TestnetError> {
+    fn take_at(dir: &Path, options: &Options) -> Result<Self, TestnetError> {
+        let layout = Layout::of(dir)?;
+        let lock = layout.lock(&|| {
+            files::create_folder(&layout.0, Access::Secret)?;
+            layout.refuse_foreign()
+        })?;
+        let prepared = Self::prepare(&layout, options);
+        if prepared.is_err() && layout.at(DESCRIPTION).try_exists().is_ok_and(|exists| !exists) {
+            layout.unmake();
+        }
+        let (description, ports, genesis) = prepared?;
+        Ok(Self { layout, description, genesis, ports, _lock: lock })
+    }
+
+    fn prepare(layout: &Layout, options: &Options) -> Result<(Description, Vec<Ports>, Genesis), TestnetError> {
         layout.sweep()?;
         let kept = layout.description()?;
         let is_new = kept.is_none();
@@ -134,7 +146,7 @@ impl Folder {
         let ports = ports::choose(description.base_port, description.validators)?;
         let genesis = if is_new { layout.make(&description, &ports)? } else { layout.moved_genesis(&ports)? };
         layout.write(DESCRIPTION, &description)?;
-        Ok(Self { layout: layout.clone(), description, genesis, ports, _lock: lock })
+        Ok((description, ports, genesis))
     }
 
     /// Records who runs the network, for those who come later.
@@ -153,12 +165,8 @@ impl Folder {
 
     /// Nobody runs the network any more. What is to be removed at the end is removed.
     pub(super) fn close(&self) -> Result<(), TestnetError> {
-        let gone = |result: io::Result<()>| match result {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
         if self.description.is_ephemeral {
-            return gone(fs::remove_dir_all(&self.layout.0)).map_err(io_error("remove", &self.layout.0));
+            return self.layout.remove();
         }
         let record = self.layout.at(RECORD);
         gone(fs::remove_file(&record)).map_err(io_error("remove", &record))
@@ -166,13 +174,19 @@ impl Folder {
 }
 
 impl Layout {
+    /// What is where in this folder, whether there is a network or not.
+    fn of(dir: &Path) -> Result<Self, TestnetError> {
+        let path = std::path::absolute(dir).map_err(io_error("find", dir))?;
+        if path.to_str().is_some() { Ok(Self(path)) } else { Err(TestnetError::NoText { path }) }
+    }
+
     /// The folder of a network that exists.
     pub(super) fn existing(dir: &Path) -> Result<Self, TestnetError> {
-        let path = std::path::absolute(dir).map_err(io_error("find", dir))?;
-        if path.join(DESCRIPTION).exists() || path.join(LOCK).exists() {
-            return Ok(Self(path));
+        let layout = Self::of(dir)?;
+        if layout.at(DESCRIPTION).exists() || layout.at(LOCK).exists() {
+            return Ok(layout);
         }
-        Err(TestnetError::NoTestnet { folder: path })
+        Err(TestnetError::NoTestnet { folder: layout.0 })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -189,8 +203,8 @@ impl Layout {
     }
 
     /// The key of a validator, a node or an account.
-    pub(super) fn key(&self, role: KeyRole, index: usize) -> PathBuf {
-        self.0.join("keys").join(format!("DEV-{}-{index}.pem", role.as_str()))
+    pub(super) fn key(&self, role: DevRole, index: u16) -> PathBuf {
+        dev_keys::path(&self.at(KEYS), role, index)
     }
 
     /// Where the process that runs the network takes commands. The path of a socket is short by nature, so that of a
@@ -219,12 +233,16 @@ impl Layout {
 
     /// Ends what a supervisor that is gone left behind. Does nothing while one is there.
     pub(super) fn clean(&self) -> Result<(), TestnetError> {
-        let _lock = self.lock()?;
+        let _lock = match self.lock(&|| Ok(())) {
+            // Whoever had the lock removed it with all the rest.
+            Err(_) if !self.0.exists() => return Ok(()),
+            lock => lock?,
+        };
         self.sweep()?;
-        if self.description()?.is_some_and(|description| description.is_ephemeral) {
-            fs::remove_dir_all(&self.0).map_err(io_error("remove", &self.0))?;
+        match self.description()? {
+            Some(description) if description.is_ephemeral => self.remove(),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -239,39 +257,90 @@ impl Layout {
         Ok(())
     }
 
-    fn lock(&self) -> Result<File, TestnetError> {
+    /// Takes the lock. What must be so before each attempt is left to the caller, because who held it may have removed
+    /// all that is here.
+    fn lock(&self, before: &dyn Fn() -> Result<(), TestnetError>) -> Result<File, TestnetError> {
         let path = self.at(LOCK);
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(io_error("open", &path))?;
-        // A process that another thread is just starting holds copies of our files for a moment, also of a lock that
-        // was given back; it is not somebody else.
-        let mut taken = Ok(());
+        let attempt = || {
+            before()?;
+            let file = match File::options().create(true).truncate(false).write(true).open(&path) {
+                // The folder was removed at this moment.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                opened => opened.map_err(io_error("open", &path))?,
+            };
+            lock::take(file, &path).map_err(io_error("lock", &path))
+        };
+        let mut taken = Ok(None);
         Patience::of(STARTING_MAX).until(|| {
-            taken = flock(&file, FlockOperation::NonBlockingLockExclusive);
-            taken != Err(rustix::io::Errno::WOULDBLOCK)
+            taken = attempt();
+            !matches!(taken, Ok(None))
         });
-        match taken {
-            Ok(()) => Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(TestnetError::InUse { folder: self.0.clone() }),
-            Err(errno) => Err(io_error("lock", &path)(errno.into())),
+        taken?.ok_or_else(|| TestnetError::InUse { folder: self.0.clone() })
+    }
+
+    /// Removes what was begun of a network that could not be made; what cannot be removed is replaced by the next
+    /// attempt. The lock goes last, and stays where anything else does: without it the folder would be somebody else's.
+    fn unmake(&self) {
+        let _left = fs::remove_dir_all(self.at(KEYS));
+        let _left = fs::remove_file(self.at(GENESIS));
+        let entries = fs::read_dir(&self.0).map(|entries| entries.flatten().filter(|entry| entry.file_name() != LOCK));
+        if entries.is_ok_and(|mut others| others.next().is_none()) {
+            // The folder stays if somebody begins anew in it at this moment, or if a disk is mounted there.
+            let _left = fs::remove_file(self.at(LOCK)).and_then(|()| fs::remove_dir(&self.0));
+        }
+    }
+
+    /// Removes the network, the lock last: whoever waits for that must not find half of a network.
+    fn remove(&self) -> Result<(), TestnetError> {
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(io_error("list", &self.0))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(io_error("list", &self.0))?;
+            let (path, is_folder) = (entry.path(), entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            if entry.file_name() != LOCK {
+                let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                gone(removed).map_err(io_error("remove", &path))?;
+            }
+        }
+        gone(fs::remove_file(self.at(LOCK))).map_err(io_error("remove", &self.at(LOCK)))?;
+        match fs::remove_dir(&self.0) {
+            // Somebody began anew in it at this moment, or a disk is mounted there.
+            Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::ResourceBusy) => {
+                Ok(())
+            }
+            removed => gone(removed).map_err(io_error("remove", &self.0)),
         }
     }
 
     /// Ends the nodes of a supervisor that is gone. They end by themselves when it does; those that do not are killed.
     fn sweep(&self) -> Result<(), TestnetError> {
-        let Some(record) = self.record()? else { return Ok(()) };
-        let orphans: Vec<&ProcessId> = record.nodes.iter().filter_map(|node| node.process.as_ref()).collect();
-        let gone = || orphans.iter().all(|orphan| !orphan.is_alive());
-        if !Patience::of(ORPHANS_MAX).until(gone) {
+        let record = self.record()?;
+        let nodes = record.iter().flat_map(|record| &record.nodes);
+        let orphans: Vec<&ProcessId> = nodes.filter_map(|node| node.process.as_ref()).collect();
+        let all_ended = || orphans.iter().all(|orphan| !orphan.is_alive());
+        if !Patience::of(ORPHANS_MAX).until(all_ended) {
             for orphan in &orphans {
                 orphan.signal(Signal::KILL).map_err(io_error("end the processes of", &self.0))?;
             }
-            Patience::of(ORPHANS_MAX).until(gone);
+            Patience::of(ORPHANS_MAX).until(all_ended);
         }
-        for path in [Some(self.at(RECORD)), record.control].into_iter().flatten() {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("remove", &path)(error)),
-                _ => {}
+        self.wait_for_unknown(UNKNOWN_MAX)?;
+        let control = record.and_then(|record| record.control);
+        for path in [Some(self.at(RECORD)), control].into_iter().flatten() {
+            gone(fs::remove_file(&path)).map_err(io_error("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Waits for nodes that were started and not recorded, because their supervisor was killed in between. Their logs
+    /// show them.
+    fn wait_for_unknown(&self, patience: Duration) -> Result<(), TestnetError> {
+        for home in (0..usize::from(VALIDATORS_MAX)).map(|index| self.home(index)) {
+            let path = log::path(&home);
+            if path.exists() && log::hold(&home, patience).map_err(io_error("open", &path))?.is_none() {
+                return Err(TestnetError::Left { home });
             }
         }
         Ok(())
@@ -288,20 +357,7 @@ impl Layout {
             p2p_base_port: ports.first().map_or(0, |ports| ports.p2p),
             time: TimeMs::new(u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()),
         };
-        files::create_folder(&self.at("keys"), Access::Secret)?;
-        let roles = [
-            (DevRole::Validator, KeyRole::Validator, description.validators),
-            (DevRole::Node, KeyRole::Node, description.validators),
-            (DevRole::Account, KeyRole::Account, description.accounts),
-        ];
-        for (derived, role, count) in roles {
-            for index in 0..count {
-                let key = dev_key(&description.seed, derived, u32::from(index));
-                let text = KeyFile::seal(&key, role, true, Protection::None)?;
-                let path = self.key(role, usize::from(index));
-                files::write(&path, text.as_bytes(), Access::Secret, Existing::Replace)?;
-            }
-        }
+        dev_keys::write(&network, &self.at(KEYS), Existing::Replace)?;
         self.write_genesis(network.builder().build()?.document().clone(), ports)
     }
 
@@ -347,9 +403,17 @@ impl Layout {
     }
 }
 
-fn temporary() -> Result<PathBuf, TestnetError> {
+fn temporary() -> Result<TempDir, TestnetError> {
     let made = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir();
-    Ok(made.map_err(io_error("make a folder in", &std::env::temp_dir()))?.keep())
+    made.map_err(io_error("make a folder in", &std::env::temp_dir()))
+}
+
+/// What was to be removed and is not there is removed.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 fn check(options: &Options) -> Result<(), TestnetError> {
@@ -380,7 +444,9 @@ fn new(options: &Options) -> Description {
     }
 }
 
-/// The network that is there, if it is the one that was asked for. Only ports may differ.
+/// The network that is there, if it is the one that was asked for. Only ports may differ. One that was to be removed at
+/// the end, and was left behind when its supervisor was killed, is kept from now on unless it is asked for as such: what
+/// somebody resumes without a word about its end may be needed.
 fn resumed(layout: &Layout, kept: Description, options: &Options) -> Result<Description, TestnetError> {
     let differs = |what, kept: &dyn ToString, given: &dyn ToString| TestnetError::Differs {
         folder: layout.0.clone(),
@@ -400,7 +466,8 @@ fn resumed(layout: &Layout, kept: Description, options: &Options) -> Result<Desc
     if options.is_ephemeral && !kept.is_ephemeral {
         return Err(differs("data", &"that is kept", &"removed at the end"));
     }
-    Ok(Description { base_port: options.base_port.unwrap_or(kept.base_port), ..kept })
+    let base_port = options.base_port.unwrap_or(kept.base_port);
+    Ok(Description { base_port, is_ephemeral: options.is_ephemeral, ..kept })
 }
 
 pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TestnetError {

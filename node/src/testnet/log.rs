@@ -2,10 +2,17 @@
 //!
 //! The node writes to the file itself, so that it never waits for whoever looks after it. A file that has grown too
 //! large is copied beside and emptied; what is written in the moment between is lost.
+//!
+//! The file that the node was given is locked, and the system gives the lock back when the last process that has it is
+//! gone. So a node that nobody recorded is seen by its log, from the moment at which it was started.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::lock;
+use super::patience::Patience;
 
 /// Bytes of a log at which it is put aside. One older log is kept beside it.
 pub const LOG_BYTES_MAX: u64 = 16 << 20;
@@ -17,9 +24,17 @@ pub fn path(home: &Path) -> PathBuf {
     home.join("log.txt")
 }
 
-/// Opens the log so that whoever writes continues it, also after it was emptied.
-pub(super) fn open(home: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path(home))
+/// Opens the log for one node, so that whoever writes continues it, also after it was emptied; none if another process
+/// still has it when so much time is over.
+pub(super) fn hold(home: &Path, patience: Duration) -> io::Result<Option<File>> {
+    let path = path(home);
+    let mut held = Ok(None);
+    Patience::of(patience).until(|| {
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        held = file.and_then(|file| lock::take(file, &path));
+        !matches!(held, Ok(None))
+    });
+    held
 }
 
 /// Puts a log aside that has grown too large.
@@ -89,7 +104,7 @@ mod tests {
     #[test]
     fn a_log_that_grew_too_large_is_put_aside_and_continued() {
         let home = tempfile::tempdir().expect("a folder");
-        let mut log = open(home.path()).expect("new");
+        let mut log = hold(home.path(), Duration::ZERO).expect("new").expect("ours alone");
         log.write_all(b"one\ntwo\n").expect("ours");
         bound(home.path(), 8).expect("not too large");
         assert!(!home.path().join("log.1.txt").exists());
@@ -97,6 +112,21 @@ mod tests {
         log.write_all(b"three\n").expect("ours");
         assert_eq!(fs::read_to_string(home.path().join("log.1.txt")).expect("there"), "one\ntwo\n");
         assert_eq!(fs::read_to_string(path(home.path())).expect("there"), "three\n");
+    }
+
+    #[test]
+    fn a_log_belongs_to_one_process_until_that_is_gone() {
+        let home = tempfile::tempdir().expect("a folder");
+        let log = hold(home.path(), Duration::ZERO).expect("new").expect("ours alone");
+        let mut command = std::process::Command::new("sleep");
+        let mut process = command.arg("60").stdout(log).spawn().expect("there is a program that sleeps");
+        // What was to become its output is a copy here.
+        drop(command);
+        let is_held = || hold(home.path(), Duration::from_millis(50)).expect("there").is_none();
+        assert!(is_held());
+        process.kill().expect("ours");
+        process.wait().expect("ours");
+        assert!(!is_held());
     }
 
     #[test]
@@ -113,7 +143,7 @@ mod tests {
     fn news_are_whole_lines_and_a_log_that_was_emptied_begins_again() {
         let home = tempfile::tempdir().expect("a folder");
         let path = path(home.path());
-        let mut log = open(home.path()).expect("new");
+        let mut log = hold(home.path(), Duration::ZERO).expect("new").expect("ours alone");
         log.write_all(b"a\nb").expect("ours");
         let (text, position) = news(&path, 0).expect("there");
         assert_eq!((text.as_str(), position), ("a\n", 2));

@@ -2,6 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use althing_genesis::{DevRole, Genesis, dev_key};
@@ -18,7 +19,6 @@ use super::ports::local;
 use super::probe::Probe;
 use super::process::{NodeProcess, how};
 use super::view::{AccountView, NodeAnswer, NodeState, NodeStatus, NodeView, View};
-use crate::keys::KeyRole;
 
 /// How long the nodes may take to end in order before they are killed.
 const ENDING_MAX: Duration = Duration::from_secs(10);
@@ -42,6 +42,8 @@ pub struct Testnet {
     ready_timeout: Duration,
     processes: Vec<Option<NodeProcess>>,
     control: Option<PathBuf>,
+    /// Why the record does not say what runs, where it does not.
+    unrecorded: Option<String>,
     probe: Probe,
     is_down: bool,
 }
@@ -63,6 +65,7 @@ impl Testnet {
     ///
     /// See [`TestnetError`]. Nothing is left running.
     pub fn up_watched(options: Options, goes_on: &mut dyn FnMut(Progress) -> bool) -> Result<Self, TestnetError> {
+        let probe = Probe::new()?;
         let folder = Folder::take(&options)?;
         let mut testnet = Self {
             processes: folder.ports.iter().map(|_| None).collect(),
@@ -70,7 +73,8 @@ impl Testnet {
             program: options.program,
             ready_timeout: options.ready_timeout,
             control: None,
-            probe: Probe::new()?,
+            unrecorded: None,
+            probe,
             is_down: false,
         };
         testnet.record()?;
@@ -78,8 +82,9 @@ impl Testnet {
         // What fails here takes the rest down as it is dropped.
         for index in &all {
             testnet.start(*index)?;
+            // Each at once: whoever comes after this process was killed must know them.
+            testnet.record()?;
         }
-        testnet.record()?;
         testnet.wait_ready(&all, goes_on)?;
         Ok(testnet)
     }
@@ -105,7 +110,7 @@ impl Testnet {
         let account = |index: u16| {
             let key = dev_key(&description.seed, DevRole::Account, u32::from(index)).public_key();
             let address = Address::of_policy(&AuthPolicy::Key(key)).to_text(self.folder.genesis.prefix());
-            AccountView { address, key: self.folder.layout.key(KeyRole::Account, usize::from(index)) }
+            AccountView { address, key: self.folder.layout.key(DevRole::Account, index) }
         };
         (0..description.accounts).map(account).collect()
     }
@@ -134,7 +139,7 @@ impl Testnet {
     /// How the nodes are. One that does not answer within a second has no answer.
     pub fn status(&mut self) -> Vec<NodeStatus> {
         let views = self.nodes();
-        let states: Vec<(NodeState, Option<i32>)> = self.processes.iter_mut().map(state).collect();
+        let states: Vec<(NodeState, Option<ExitStatus>)> = self.processes.iter_mut().map(state).collect();
         let urls: Vec<Option<String>> = views
             .iter()
             .zip(&states)
@@ -142,7 +147,14 @@ impl Testnet {
             .collect();
         let answers = self.probe.ask(&urls);
         let all = views.into_iter().zip(states).zip(answers);
-        all.map(|((node, (state, exit_code)), answer)| NodeStatus { node, state, exit_code, answer }).collect()
+        let status = |((node, (state, exited)), answer): ((_, (_, Option<ExitStatus>)), _)| NodeStatus {
+            node,
+            state,
+            exit_code: exited.and_then(|status| status.code()),
+            exit_signal: exited.and_then(|status| status.signal()),
+            answer,
+        };
+        all.map(status).collect()
     }
 
     /// Ends a node without a warning, as a power failure would.
@@ -152,8 +164,9 @@ impl Testnet {
     /// If there is no such node, or it does not run.
     pub fn kill(&mut self, index: usize) -> Result<(), TestnetError> {
         let process = self.living(index, "start it again with `restart`")?;
-        process.kill().map(|_status| ()).map_err(|source| TestnetError::System { what: "the killing", source })?;
-        self.record()
+        process.kill().map_err(|source| TestnetError::System { what: "the killing", source })?;
+        self.record_later();
+        Ok(())
     }
 
     /// Stops a node where it stands. Its sockets stay open and silent.
@@ -204,22 +217,32 @@ impl Testnet {
     ) -> Result<(), TestnetError> {
         self.process(index)?;
         self.end(&[index], &mut || false);
-        self.start(index)?;
-        self.record()?;
-        let ready = self.wait_ready(&[index], goes_on);
+        let ready = self.start(index).and_then(|()| {
+            self.record_later();
+            self.wait_ready(&[index], goes_on)
+        });
         if ready.is_err() {
             self.end(&[index], &mut || true);
-            self.record()?;
+            self.record_later();
         }
         ready
     }
 
-    /// Looks after the logs. Whoever keeps a network for long calls this about once a second.
+    /// What did not succeed beside what was asked for, as a sentence: the processes are recorded for whoever comes after
+    /// this one was killed. That is tried again as the network is tended.
+    pub fn warning(&self) -> Option<String> {
+        self.unrecorded.as_ref().map(|why| format!("the processes of the testnet cannot be recorded for now: {why}"))
+    }
+
+    /// Looks after the logs and the record. Whoever keeps a network for long calls this about once a second.
     ///
     /// # Errors
     ///
     /// What the system says about a log.
     pub fn tend(&mut self) -> Result<(), TestnetError> {
+        if self.unrecorded.is_some() {
+            self.record_later();
+        }
         for index in 0..self.processes.len() {
             let home = self.folder.layout.home(index);
             log::bound(&home, log::LOG_BYTES_MAX).map_err(io_error("bound the log in", &home))?;
@@ -385,6 +408,11 @@ impl Testnet {
         }
     }
 
+    /// Records the processes if that is possible. What was asked for is done, whether it is or not.
+    fn record_later(&mut self) {
+        self.unrecorded = self.record().err().map(|error| error.to_string());
+    }
+
     fn record(&mut self) -> Result<(), TestnetError> {
         let processes: Vec<Option<ProcessId>> =
             self.processes.iter_mut().map(|process| process.as_mut().and_then(NodeProcess::id)).collect();
@@ -399,11 +427,12 @@ impl Drop for Testnet {
     }
 }
 
-fn state(process: &mut Option<NodeProcess>) -> (NodeState, Option<i32>) {
+/// What a node is, and how it ended if it did so by itself.
+fn state(process: &mut Option<NodeProcess>) -> (NodeState, Option<ExitStatus>) {
     let Some(process) = process else { return (NodeState::Stopped, None) };
     match process.ended() {
         Some(status) if status.signal() == Some(rustix::process::Signal::KILL.as_raw()) => (NodeState::Killed, None),
-        Some(status) => (NodeState::Exited, status.code()),
+        Some(status) => (NodeState::Exited, Some(status)),
         None if process.is_paused() => (NodeState::Paused, None),
         None => (NodeState::Running, None),
     }

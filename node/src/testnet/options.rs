@@ -32,7 +32,8 @@ pub struct Options {
     pub program: PathBuf,
     /// Where the network is kept; none for a temporary folder.
     pub dir: Option<PathBuf>,
-    /// Whether the folder is removed at the end. A temporary folder always is.
+    /// Whether the folder is removed at the end. A temporary folder always is. One that was left behind although it was
+    /// to be removed is kept if this says no.
     pub is_ephemeral: bool,
     /// Validators, 1 to [`VALIDATORS_MAX`].
     pub validators: Option<u16>,

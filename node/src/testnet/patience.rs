@@ -23,6 +23,11 @@ impl Patience {
         now() >= self.end
     }
 
+    /// How much of the time is left, if any is.
+    pub(super) fn left(self) -> Option<Duration> {
+        self.end.checked_duration_since(now()).filter(|left| !left.is_zero())
+    }
+
     /// Looks until it is so, or the time is over; says whether it is so.
     pub(super) fn until(self, mut is_so: impl FnMut() -> bool) -> bool {
         loop {

@@ -10,15 +10,16 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
+use althing_genesis::DevRole;
 use rustix::process::Signal;
 
 use super::error::TestnetError;
 use super::folder::{Folder, io_error};
 use super::guard::Guard;
 use super::identity::ProcessId;
+use super::lock::STARTING_MAX;
 use super::log;
 use super::ports::local;
-use crate::keys::KeyRole;
 
 /// A node that was started.
 #[derive(Debug)]
@@ -38,7 +39,8 @@ impl NodeProcess {
     pub(super) fn start(program: &Path, folder: &Folder, index: usize) -> Result<Self, TestnetError> {
         let home = folder.layout.home(index);
         fs::create_dir_all(&home).map_err(io_error("make the folder", &home))?;
-        let log = log::open(&home).map_err(io_error("open", &log::path(&home)))?;
+        let log = log::hold(&home, STARTING_MAX).map_err(io_error("open", &log::path(&home)))?;
+        let log = log.ok_or_else(|| TestnetError::Left { home: home.clone() })?;
         let also = log.try_clone().map_err(io_error("open", &log::path(&home)))?;
         let mut command = command(program, folder, index);
         command.stdin(Stdio::piped()).stdout(also).stderr(log).process_group(0);
@@ -127,8 +129,10 @@ fn command(program: &Path, folder: &Folder, index: usize) -> Command {
     let mut command = Command::new(program);
     command.args(["node", "run", "--until-stdin-closes", "--home"]).arg(layout.home(index));
     command.arg("--genesis").arg(layout.genesis());
-    command.arg("--validator-key").arg(layout.key(KeyRole::Validator, index));
-    command.arg("--node-key").arg(layout.key(KeyRole::Node, index));
+    // There are at most `VALIDATORS_MAX` nodes; a number beyond would name a file that does not exist.
+    let number = u16::try_from(index).unwrap_or(u16::MAX);
+    command.arg("--validator-key").arg(layout.key(DevRole::Validator, number));
+    command.arg("--node-key").arg(layout.key(DevRole::Node, number));
     if let Some(ports) = folder.ports.get(index) {
         command.args(["--rpc-addr", &local(ports.rpc).to_string(), "--p2p-addr", &local(ports.p2p).to_string()]);
     }

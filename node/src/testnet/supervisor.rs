@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_secs(1);
 /// Commands that may wait; more callers wait on their sockets.
 const WAITING_MAX: usize = 16;
-/// How long a caller may take to say what it wants, and to take the answer.
+/// How long a caller may take in all to say what it wants, and as long again to take the answer. Others wait meanwhile.
 const CALLER_MAX: Duration = Duration::from_secs(2);
 /// What a shell says of a process that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
@@ -141,7 +141,7 @@ impl Supervisor {
                     let reply = self.carry_out(&request);
                     let reply = reply.unwrap_or_else(|error| Reply::from(&error));
                     // A caller that went away has the state of the network to look at.
-                    let _told = control::answer(&stream, &reply);
+                    let _told = control::answer(&stream, &reply, Patience::of(CALLER_MAX));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -166,7 +166,7 @@ impl Supervisor {
         let down = self.testnet.down_unless(&mut || interrupts.is_impatient());
         if let Some(stream) = caller {
             let reply = down.as_ref().map_or_else(Reply::from, |()| Reply::Down);
-            let _told = control::answer(&stream, &reply);
+            let _told = control::answer(&stream, &reply, Patience::of(CALLER_MAX));
         }
         down
     }
@@ -197,8 +197,8 @@ impl Supervisor {
                 index
             }
         };
-        let status = testnet.status().into_iter().nth(index);
-        Ok(status.map_or_else(|| Reply::View(testnet.view()), |status| Reply::Node(Box::new(status))))
+        let Some(status) = testnet.status().into_iter().nth(index) else { return Ok(Reply::View(testnet.view())) };
+        Ok(Reply::Node { status: Box::new(status), warning: testnet.warning() })
     }
 }
 
@@ -225,14 +225,14 @@ fn listen(socket: &Path) -> Result<Receiver<(Request, UnixStream)>, TestnetError
 
 /// Hears a caller out. Says whether anybody still carries out commands.
 fn admit(stream: UnixStream, sender: &SyncSender<(Request, UnixStream)>) -> bool {
-    let bounded = stream.set_read_timeout(Some(CALLER_MAX)).and(stream.set_write_timeout(Some(CALLER_MAX)));
-    match bounded.and_then(|()| control::read(&stream)) {
+    match control::read(&stream, Patience::of(CALLER_MAX)) {
         Ok(request) => sender.send((request, stream)).is_ok(),
         Err(error) => {
             let message = format!("the command cannot be read: {error}");
             let hint = Some("use the same version of the program for all commands".to_owned());
             // A caller that went away is told nothing.
-            let _told = control::answer(&stream, &Reply::Refused { symbol: "USAGE".to_owned(), message, hint });
+            let reply = Reply::Refused { symbol: "USAGE".to_owned(), message, hint };
+            let _told = control::answer(&stream, &reply, Patience::of(CALLER_MAX));
             true
         }
     }

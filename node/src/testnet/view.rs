@@ -62,6 +62,8 @@ pub struct NodeStatus {
     pub state: NodeState,
     /// The exit code, if it ended with one.
     pub exit_code: Option<i32>,
+    /// The number of the signal, if it ended by one and was not killed.
+    pub exit_signal: Option<i32>,
     /// What it says of itself; none if it does not answer.
     #[serde(flatten)]
     pub answer: Option<NodeAnswer>,
@@ -77,7 +79,7 @@ pub enum NodeState {
     Paused,
     /// It was killed.
     Killed,
-    /// It ended by itself.
+    /// It ended by itself, or by another signal, as a process does that aborts.
     Exited,
     /// The network is down.
     Stopped,

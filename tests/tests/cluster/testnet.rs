@@ -1,14 +1,17 @@
 //! `althing testnet` as a user and as a script meet it: what it prints, what it leaves behind, and that nothing of it
 //! survives its supervisor, however that ends.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use althing_node::testnet::{NodeState, Options, Testnet};
+use althing_node::testnet::{NodeState, Options, Testnet, log};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -100,6 +103,11 @@ fn refusal(output: &Output) -> (i32, String, String) {
     let error = &error["error"];
     let word = |name: &str| error[name].as_str().unwrap_or("(none)").to_owned();
     (output.status.code().expect("it ended by itself"), word("symbol"), word("message"))
+}
+
+/// Says that this machine cannot show what a test asks, past the capture of test output.
+fn skipped(why: &str) {
+    writeln!(std::io::stderr(), "\nskipped: {why}").expect("standard error can be written");
 }
 
 fn pids(network: &Value) -> Vec<u32> {
@@ -221,6 +229,48 @@ fn nothing_survives_a_supervisor_that_is_killed_not_even_a_paused_node() {
     assert!(!place.dir.join("run.json").exists(), "nothing is left to clean");
 }
 
+/// Nodes with their homes in this folder.
+fn nodes_in(dir: &Path) -> Vec<u32> {
+    let home = format!("{}/node-", dir.display());
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let command = |pid: u32| text(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
+    numbers.filter(|pid| command(*pid).contains(&home) && is_alive(*pid)).collect()
+}
+
+#[test]
+fn whatever_a_start_that_is_killed_has_started_is_gone_before_the_next_one_begins() {
+    let place = Place::new();
+    for recorded in 0..usize::from(SEVERAL) {
+        let several = SEVERAL.to_string();
+        let mut command = place.command(&["up", "--validators", &several, "--base-port", "0", "--quiet"]);
+        let mut starting = command.stdout(Stdio::null()).spawn().expect("the program can be started");
+        let record = place.dir.join("run.json");
+        until("so many nodes are recorded", || {
+            let record = fs::read(&record).unwrap_or_default();
+            let record: Value = serde_json::from_slice(&record).unwrap_or_default();
+            let is_ours = record["supervisor"]["pid"] == starting.id();
+            let nodes = record["nodes"]
+                .as_array()
+                .map_or(0, |nodes| nodes.iter().filter(|node| !node["process"].is_null()).count());
+            is_ours && nodes >= recorded
+        });
+        starting.kill().expect("ours");
+        starting.wait().expect("ours");
+        // No time to lose: what was started just now has not seen yet that it is alone.
+        let network = place.json(&["up", "--detach"]);
+        let mut expected = pids(&network);
+        expected.sort_unstable();
+        if Path::new("/proc/self").exists() {
+            let mut found = nodes_in(&place.dir);
+            found.sort_unstable();
+            assert_eq!(found, expected, "killed when {recorded} were recorded");
+        }
+        place.json(&["down"]);
+        assert_gone(&network);
+    }
+}
+
 #[test]
 fn ctrl_c_and_the_end_of_the_terminal_take_a_network_in_the_foreground_down() {
     for asked in [Signal::INT, Signal::TERM, Signal::HUP] {
@@ -235,6 +285,71 @@ fn ctrl_c_and_the_end_of_the_terminal_take_a_network_in_the_foreground_down() {
         }
         assert_gone(&network);
     }
+}
+
+/// Stands still as a node that hangs, not as one that is paused: whoever owns it does not know.
+fn hang(network: &Value) {
+    signal(pids(network)[0], Signal::STOP);
+    until("it stands still", || stat(pids(network)[0]).contains(") T "));
+}
+
+#[test]
+fn a_network_that_ends_says_so_until_a_second_ctrl_c_kills_what_is_left_of_it() {
+    let place = Place::new();
+    let (mut child, network) = place.foreground();
+    hang(&network);
+    signal(child.id(), Signal::INT);
+    until("it takes no more commands", || !place.dir.join("control.sock").exists());
+    for command in [&["status"][..], &["up"], &["up", "--detach"], &["kill", "0"]] {
+        let (code, symbol, message) = place.refusal(command);
+        assert_eq!((code, symbol.as_str()), (75, "TESTNET_IN_USE"), "{command:?}: {message}");
+        assert!(message.ends_with("is ending"), "{message}");
+    }
+    let mut down = place.command(&["down", "--quiet"]).stdout(Stdio::null()).spawn().expect("it can be started");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(down.try_wait().expect("ours").is_none(), "it waits for the end");
+    assert!(child.try_wait().expect("ours").is_none() && is_alive(pids(&network)[0]), "the node has its time");
+    let asked = now();
+    signal(child.id(), Signal::INT);
+    assert_eq!(child.wait().expect("ours").code(), Some(0));
+    assert!(down.wait().expect("ours").success());
+    assert!(now() - asked < Duration::from_secs(5), "nothing is waited for any more: {:?}", now() - asked);
+    assert!(!is_alive(pids(&network)[0]));
+    assert_gone(&network);
+    assert!(!place.dir.join("run.json").exists(), "it ended in order but for the node");
+}
+
+/// Whether the process behind this socket says within two seconds what it runs.
+fn answers(socket: &Path) -> bool {
+    let mut stream = UnixStream::connect(socket).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(2))).expect("ours");
+    stream.write_all(br#"{"command":"view"}"#).expect("it reads");
+    stream.shutdown(Shutdown::Write).expect("ours");
+    stream.read(&mut [0; 1]).is_ok_and(|read| read == 1)
+}
+
+#[test]
+fn a_third_ctrl_c_ends_even_a_process_that_hangs() {
+    let place = Place::new();
+    let (mut child, network) = place.foreground();
+    assert!(answers(&place.dir.join("control.sock")));
+    // A log that is to be put aside into something that nobody reads: whoever opens that waits.
+    let home = place.dir.join("node-0");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, home.join("log.1.txt"), rustix::fs::FileType::Fifo, mode, 0).expect("new");
+    let log = fs::File::options().append(true).open(home.join("log.txt")).expect("there");
+    log.set_len(log::LOG_BYTES_MAX + 1).expect("there is room for a hole");
+    until("it hangs", || !answers(&place.dir.join("control.sock")));
+    for _ in 0..2 {
+        signal(child.id(), Signal::INT);
+        // Signals of one kind that come too fast are one.
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(child.try_wait().expect("ours").is_none(), "the first two leave it time");
+    }
+    signal(child.id(), Signal::INT);
+    until("it ends", || child.try_wait().expect("ours").is_some());
+    assert_eq!(child.wait().expect("ours").code(), Some(130));
+    assert_gone(&network);
 }
 
 #[test]
@@ -300,6 +415,52 @@ fn a_node_is_paused_resumed_killed_and_restarted_by_name_and_its_log_is_shown() 
     assert_eq!(place.refusal(&["kill", "0"]).1, "TESTNET_NOT_RUNNING");
 }
 
+#[test]
+fn what_is_done_to_a_node_is_no_failure_where_it_cannot_be_recorded() {
+    let place = Place::new();
+    place.up(FEW);
+    // A file that the record is written to before it takes its name; a full disk refuses it as this does.
+    let in_the_way = place.dir.join(format!(".run.json.{}.new", place.supervisor()));
+    fs::create_dir(&in_the_way).expect("ours");
+    let killed = place.json(&["kill", "0"]);
+    assert_eq!(killed["state"], "killed");
+    assert!(killed["warning"].as_str().is_some_and(|warning| warning.contains("run.json")), "{killed}");
+    let restarted = place.json(&["restart", "0"]);
+    assert_eq!(restarted["state"], "running", "{restarted}");
+    assert!(restarted["warning"].is_string(), "{restarted}");
+    assert!(text(&place.run(&["kill", "0"]).stderr).starts_with("warning: "), "people are told as well");
+    place.json(&["restart", "0"]);
+    fs::remove_dir(&in_the_way).expect("empty");
+    let pid = place.json_of_status()["nodes"][0]["pid"].clone();
+    assert!(pid.is_u64());
+    until("it is recorded after all", || {
+        let record: Value =
+            serde_json::from_slice(&fs::read(place.dir.join("run.json")).unwrap_or_default()).unwrap_or_default();
+        record["nodes"][0]["process"]["pid"] == pid
+    });
+    assert!(place.json(&["pause", "0"])["warning"].is_null(), "the warning is over");
+    place.json(&["down"]);
+}
+
+#[test]
+fn a_node_that_ended_by_a_signal_or_with_a_code_is_shown_with_it() {
+    let place = Place::new();
+    let network = place.up(FEW);
+    signal(pids(&network)[0], Signal::ABORT);
+    until("it ends", || place.json_of_status()["nodes"][0]["state"] == "exited");
+    let node = place.json_of_status()["nodes"][0].clone();
+    assert_eq!((&node["exitSignal"], &node["exitCode"]), (&json!(Signal::ABORT.as_raw()), &Value::Null));
+    let shown = text(&place.run(&["status"]).stdout);
+    assert!(shown.contains(&format!("exited (signal {})", Signal::ABORT.as_raw())), "{shown}");
+
+    let pid = u32::try_from(place.json(&["restart", "0"])["pid"].as_u64().expect("it runs")).expect("a process number");
+    signal(pid, Signal::TERM);
+    until("it ends", || place.json_of_status()["nodes"][0]["state"] == "exited");
+    let node = place.json_of_status()["nodes"][0].clone();
+    assert_eq!((&node["exitSignal"], &node["exitCode"]), (&Value::Null, &json!(0)));
+    place.json(&["down"]);
+}
+
 /// Follows a log until something new is in it, and interrupts.
 fn follow(place: &Place) {
     let mut following = place.command(&["logs", "0", "-n", "1", "-f"]);
@@ -333,6 +494,21 @@ fn a_node_that_cannot_start_is_reported_with_its_last_words_and_takes_all_down()
 }
 
 #[test]
+fn a_network_that_cannot_be_left_alone_is_not_called_ready() {
+    let place = Place::new();
+    let network = place.up(FEW);
+    place.json(&["down"]);
+    let log = place.dir.join("supervisor.log");
+    fs::remove_file(&log).expect("it was made");
+    fs::create_dir(&log).expect("ours");
+    let (code, symbol, message) = place.refusal(&["up", "--detach"]);
+    assert_eq!((code, symbol.as_str()), (1, "IO"), "{message}");
+    assert!(message.contains("supervisor.log"), "{message}");
+    assert_gone(&network);
+    assert_eq!(place.refusal(&["kill", "0"]).1, "TESTNET_NOT_RUNNING");
+}
+
+#[test]
 fn a_folder_of_somebody_else_is_refused_and_one_without_a_network_is_said() {
     let place = Place::new();
     for command in [&["status"][..], &["down"], &["kill", "0"], &["logs", "0"]] {
@@ -343,6 +519,28 @@ fn a_folder_of_somebody_else_is_refused_and_one_without_a_network_is_said() {
     fs::write(place.dir.join("letter.txt"), "dear").expect("ours");
     assert_eq!(place.refusal(&["up"]).1, "NOT_A_TESTNET");
     assert_eq!(fs::read_dir(&place.dir).expect("ours").count(), 1);
+}
+
+#[test]
+fn a_path_that_is_no_text_is_refused_by_every_command() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join(OsStr::from_bytes(b"caf\xe9"));
+    if let Err(error) = fs::create_dir(&dir) {
+        return skipped(&format!("the file system refuses such a name: {error}"));
+    }
+    // A network that an earlier version made, as far as the commands look.
+    let description = json!({
+        "form": 1, "seed": "dev", "validators": 1, "accounts": 1, "basePort": 0, "isEphemeral": false,
+    });
+    fs::write(dir.join("testnet.json"), description.to_string()).expect("ours");
+    for command in [&["up"][..], &["up", "--detach"], &["status"], &["down"], &["kill", "0"], &["logs", "0"]] {
+        let mut program = program();
+        program.arg("testnet").args(command).args(["--output", "json", "--dir"]).arg(&dir).stdin(Stdio::null());
+        let (code, symbol, message) = refusal(&program.output().expect("the program can be started"));
+        assert_eq!((code, symbol.as_str()), (2, "USAGE"), "{command:?}: {message}");
+        assert!(message.contains("UTF-8"), "{message}");
+    }
+    assert_eq!(fs::read_dir(&dir).expect("ours").count(), 1, "nothing was made");
 }
 
 #[test]

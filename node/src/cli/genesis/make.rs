@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use althing_genesis::{
     AccountEntry, AssetEntry, Balances, DOCUMENT_BYTES_MAX, DevNetwork, DevRole, Genesis, GenesisBuilder,
-    ObserverEntry, RecoveryEntry, ValidatorEntry, dev_key, parse_time,
+    ObserverEntry, RecoveryEntry, ValidatorEntry, parse_time,
 };
-use althing_types::{SecretKey, TimeMs};
+use althing_types::TimeMs;
 use clap::Args;
 use serde_json::json;
 
@@ -14,7 +14,8 @@ use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, list};
 use crate::files::{self, Access, Existing};
-use crate::keys::{FileError, KeyFile, KeyRole, Protection};
+use crate::keys::FileError;
+use crate::testnet::dev_keys;
 
 /// The ports of the p2p network begin here (`docs/cli.md`).
 const P2P_BASE_PORT: u16 = 26_700;
@@ -188,15 +189,10 @@ fn development(arguments: &New, time: TimeMs, folder: &Path, output: &Output) ->
     };
     let genesis = finish(arguments, network.builder())?;
     let document = folder.join("genesis.json");
-    let keys = dev_keys(&network, &folder.join("keys"));
+    let keys = folder.join("keys");
     let existing = Existing::from_force(arguments.force);
-    refuse_existing(existing, keys.iter().map(|key| &key.path).chain([&document]))?;
-    files::create_folder(&folder.join("keys"), Access::Secret)?;
-    for key in &keys {
-        let text = KeyFile::seal(&key.key, key.role, true, Protection::None);
-        let text = text.map_err(|error| Failure::of_key(&key.path, &error))?;
-        files::write(&key.path, text.as_bytes(), Access::Secret, existing)?;
-    }
+    refuse_existing(existing, dev_keys::paths(&network, &keys).iter().chain([&document]))?;
+    dev_keys::write(&network, &keys, existing)?;
     // Last, so that a folder with a document has all its keys.
     files::write(&document, genesis.document().to_json().as_bytes(), Access::Public, existing)?;
     report_development(&network, &genesis, folder, output)
@@ -210,57 +206,22 @@ fn refuse_existing<'a>(existing: Existing, mut paths: impl Iterator<Item = &'a P
     }
 }
 
-/// A key of a development network and the file that it is written to.
-struct DevKeyFile {
-    path: PathBuf,
-    key: SecretKey,
-    role: KeyRole,
-}
-
-fn dev_keys(network: &DevNetwork, folder: &Path) -> Vec<DevKeyFile> {
-    let mut keys = Vec::new();
-    let roles = [
-        (DevRole::Validator, KeyRole::Validator, network.validators),
-        (DevRole::Node, KeyRole::Node, network.validators),
-        (DevRole::Account, KeyRole::Account, network.accounts),
-    ];
-    for (dev_role, role, count) in roles {
-        for index in 0..count {
-            let key = dev_key(&network.seed, dev_role, u32::from(index));
-            keys.push(DevKeyFile { path: dev_path(folder, role.as_str(), index), key, role });
-        }
-    }
-    for index in 0..network.observers {
-        let key = dev_key(&network.seed, DevRole::Observer, u32::from(index));
-        keys.push(DevKeyFile { path: dev_path(folder, OBSERVER, index), key, role: KeyRole::Node });
-    }
-    keys
-}
-
-/// What the key file of an observer is named after; the key in it is a node key.
-const OBSERVER: &str = "observer";
-
-fn dev_path(folder: &Path, role: &str, index: u16) -> PathBuf {
-    folder.join(format!("DEV-{role}-{index}.pem"))
-}
-
 fn report_development(network: &DevNetwork, genesis: &Genesis, folder: &Path, output: &Output) -> Result<(), Failure> {
     let keys = folder.join("keys");
-    let file = |role: KeyRole, index| dev_path(&keys, role.as_str(), index).display().to_string();
+    let file = |role, index| dev_keys::path(&keys, role, index).display().to_string();
     let validators = (0..network.validators).map(|index| {
         json!({
             "name": DevNetwork::validator_name(u32::from(index)),
-            "validatorKey": file(KeyRole::Validator, index),
-            "nodeKey": file(KeyRole::Node, index),
+            "validatorKey": file(DevRole::Validator, index),
+            "nodeKey": file(DevRole::Node, index),
         })
     });
     let observers = (0..network.observers).map(|index| {
-        let file = dev_path(&keys, OBSERVER, index).display().to_string();
-        json!({ "name": DevNetwork::observer_name(u32::from(index)), "nodeKey": file })
+        json!({ "name": DevNetwork::observer_name(u32::from(index)), "nodeKey": file(DevRole::Observer, index) })
     });
     let accounts = (0..network.accounts).map(|index| {
         let address = network.account_address(index).to_text(genesis.prefix());
-        json!({ "address": address, "key": file(KeyRole::Account, index) })
+        json!({ "address": address, "key": file(DevRole::Account, index) })
     });
     let (hash, document) = (genesis.hash().to_string(), folder.join("genesis.json").display().to_string());
     let fields = json!({

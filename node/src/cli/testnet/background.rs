@@ -5,7 +5,8 @@
 //! a second; when nobody listens any more, nobody wants the network, and it takes it down.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -106,10 +107,22 @@ impl Supervise {
             }
         };
         let view = supervisor.testnet().view();
-        if !say(&json!({ "view": view })) || keep_quiet(&view).is_err() {
+        // Once it has said that the network is ready, it is on its own: what that takes comes before.
+        let mut parent = match keep_quiet(&view) {
+            Ok(parent) => parent,
+            Err(error) => {
+                supervisor.down()?;
+                let message = format!("cannot write {}: {error}", log(&view).display());
+                let hint = "look at the disk and at the permissions of the folder";
+                say(&json!({ "error": { "symbol": "IO", "message": message, "hint": hint } }));
+                return Ok(Exit::Failed);
+            }
+        };
+        if !tell(&mut parent, &json!({ "view": view })) {
             supervisor.down()?;
             return Ok(Exit::Interrupted);
         }
+        drop(parent);
         supervisor.serve()?;
         Ok(Exit::Done)
     }
@@ -126,16 +139,25 @@ impl Supervise {
 
 /// Says something to the process that started this one; whether it listens.
 fn say(message: &Value) -> bool {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(format!("{message}\n").as_bytes()).and_then(|()| stdout.flush()).is_ok()
+    tell(&mut io::stdout().lock(), message)
 }
 
-/// From here on nobody listens; what this process still has to say goes to a file.
-fn keep_quiet(view: &View) -> io::Result<()> {
-    let log = File::options().create(true).append(true).open(view.dir.join("supervisor.log"))?;
+fn tell(parent: &mut impl io::Write, message: &Value) -> bool {
+    parent.write_all(format!("{message}\n").as_bytes()).and_then(|()| parent.flush()).is_ok()
+}
+
+/// From here on what this process has to say goes to a file. Gives the way to the process that started it, which is
+/// still open.
+fn keep_quiet(view: &View) -> io::Result<File> {
+    let log = File::options().create(true).append(true).open(log(view))?;
+    let parent = io::stdout().as_fd().try_clone_to_owned()?;
     rustix::stdio::dup2_stdout(&log)?;
     rustix::stdio::dup2_stderr(&log)?;
-    Ok(())
+    Ok(parent.into())
+}
+
+fn log(view: &View) -> PathBuf {
+    view.dir.join("supervisor.log")
 }
 
 fn failed(message: &str) -> Failure {

@@ -46,7 +46,7 @@ impl Logs {
             log::tail(&path, usize::try_from(self.lines).unwrap_or(usize::MAX)).map_err(failed)?;
         if !self.follow {
             let human = || lines.iter().map(|line| format!("{line}\n")).collect();
-            output.either(human, json!({ "node": self.node, "path": path, "lines": lines }))?;
+            output.either(human, json!({ "node": self.node, "path": path.display().to_string(), "lines": lines }))?;
             return Ok(Exit::Done);
         }
         let interrupts = Interrupts::listen()?;

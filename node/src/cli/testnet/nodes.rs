@@ -61,7 +61,7 @@ impl Status {
         let nodes = control::status(&self.place.dir)?;
         let is_running = nodes.iter().any(|node| node.state != NodeState::Stopped);
         let is_well = nodes.iter().all(|node| node.answer.is_some());
-        let fields = json!({ "dir": self.place.dir, "isRunning": is_running, "nodes": nodes });
+        let fields = json!({ "dir": self.place.shown(), "isRunning": is_running, "nodes": nodes });
         output.either(|| report::nodes(&nodes), fields)?;
         Ok(if is_well { Exit::Done } else { Exit::Unhealthy })
     }
@@ -71,7 +71,7 @@ impl Down {
     pub(super) fn run(self, output: &Output) -> Result<Exit, Failure> {
         let was_running = control::down(&self.place.dir)?;
         let human = || (if was_running { "the testnet is down\n" } else { "the testnet was not running\n" }).to_owned();
-        output.either(human, json!({ "dir": self.place.dir, "wasRunning": was_running }))?;
+        output.either(human, json!({ "dir": self.place.shown(), "wasRunning": was_running }))?;
         Ok(Exit::Done)
     }
 }
@@ -102,10 +102,14 @@ impl Resume {
 
 impl Target {
     fn run(self, request: impl FnOnce(String) -> Request, output: &Output) -> Result<Exit, Failure> {
-        let Reply::Node(status) = control::ask(&self.place.dir, &request(self.node))? else {
+        let Reply::Node { status, warning } = control::ask(&self.place.dir, &request(self.node))? else {
             return Err(Failure::new(Exit::Failed, "INTERNAL", "the process that runs the testnet answered beside it"));
         };
-        let fields: Value = serde_json::to_value(&status).unwrap_or_default();
+        let mut fields: Value = serde_json::to_value(&status).unwrap_or_default();
+        if let (Some(warning), Some(fields)) = (&warning, fields.as_object_mut()) {
+            fields.insert("warning".to_owned(), json!(warning));
+            output.note(&format!("warning: {warning}"));
+        }
         output.either(|| format!("{} is {}\n", status.node.name, status.state.as_str()), fields)?;
         Ok(Exit::Done)
     }

@@ -86,9 +86,10 @@ pub(super) fn nodes(nodes: &[NodeStatus]) -> String {
 fn row(status: &NodeStatus) -> Vec<String> {
     let dash = || "-".to_owned();
     let answer = status.answer.as_ref();
-    let state = match status.exit_code {
-        Some(code) => format!("{} ({code})", status.state.as_str()),
-        None => status.state.as_str().to_owned(),
+    let state = match (status.exit_code, status.exit_signal) {
+        (Some(code), _) => format!("{} ({code})", status.state.as_str()),
+        (None, Some(signal)) => format!("{} (signal {signal})", status.state.as_str()),
+        (None, None) => status.state.as_str().to_owned(),
     };
     let root = answer.map(|answer| answer.state_root.chars().take(18).collect::<String>() + "…");
     vec![

@@ -27,7 +27,7 @@ fn a_network_is_made_once_and_then_resumed_with_other_ports() {
     for (entry, ports) in resumed.genesis.document().validators.iter().zip(&resumed.ports) {
         assert_eq!(entry.p2p_addr, format!("/ip4/127.0.0.1/tcp/{}", ports.p2p), "the document knows them");
     }
-    assert!(resumed.layout.key(KeyRole::Account, 1).exists() && resumed.layout.key(KeyRole::Node, 1).exists());
+    assert!(resumed.layout.key(DevRole::Account, 1).exists() && resumed.layout.key(DevRole::Node, 1).exists());
 }
 
 #[test]
@@ -87,6 +87,71 @@ fn of_a_network_that_cannot_be_made_nothing_stays() {
     assert!(!dir.exists());
 }
 
+/// Something that a network cannot be made over: a folder where the document belongs.
+fn obstacle(dir: &Path) -> PathBuf {
+    fs::create_dir_all(dir.join(GENESIS)).expect("new");
+    fs::write(dir.join(LOCK), "").expect("new");
+    dir.join(GENESIS)
+}
+
+#[test]
+fn a_network_that_failed_half_way_keeps_its_lock_beside_what_is_left_and_is_made_later() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("net");
+    let in_the_way = obstacle(&dir);
+    let refused = Folder::take(&options(&dir)).expect_err("there is a folder in the way");
+    assert!(matches!(refused, TestnetError::File(_)), "{refused:?}");
+    assert!(!dir.join(KEYS).exists() && dir.join(LOCK).exists(), "the keys are gone and the folder is ours");
+    Layout::existing(&dir).expect("ours").clean().expect("nothing runs");
+    fs::remove_dir(in_the_way).expect("empty");
+    drop(Folder::take(&options(&dir)).expect("it is made now"));
+}
+
+#[test]
+fn of_a_network_that_fails_after_its_keys_nothing_stays() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("net");
+    let layout = Layout::of(&dir).expect("a path");
+    let _lock = layout.lock(&|| Ok(files::create_folder(&dir, Access::Secret)?)).expect("free");
+    let ports = ports::choose(0, 2).expect("there are free ports");
+    layout.make(&new(&options(&dir)), &ports).expect("keys and document");
+    assert!(dir.join(KEYS).exists() && dir.join(GENESIS).exists());
+    layout.unmake();
+    assert!(!dir.exists());
+}
+
+#[test]
+fn whoever_waits_for_a_lock_that_is_removed_takes_the_one_that_others_find() {
+    let home = tempfile::tempdir().expect("a folder");
+    let layout = Layout::of(home.path()).expect("a path");
+    let first = layout.lock(&|| Ok(())).expect("free");
+    let waiting = layout.clone();
+    let waiting = std::thread::spawn(move || waiting.lock(&|| Ok(())));
+    // It waits for half a second; now it has surely begun.
+    std::thread::sleep(Duration::from_millis(100));
+    fs::remove_file(layout.at(LOCK)).expect("ours");
+    drop(first);
+    let _held = waiting.join().expect("no panic").expect("it is free now");
+    assert!(layout.at(LOCK).exists(), "others find it");
+    assert!(matches!(layout.lock(&|| Ok(())), Err(TestnetError::InUse { .. })), "one holds it");
+}
+
+#[test]
+fn whoever_waits_while_a_network_is_removed_makes_another_one() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("net");
+    let first = Folder::take(&Options { is_ephemeral: true, ..options(&dir) }).expect("new");
+    let hash = first.genesis.hash();
+    let waiting = options(&dir);
+    let waiting = std::thread::spawn(move || Folder::take(&waiting));
+    std::thread::sleep(Duration::from_millis(100));
+    first.close().expect("ours");
+    drop(first);
+    let second = waiting.join().expect("no panic").expect("the folder is free");
+    assert_ne!(second.genesis.hash(), hash);
+    assert!(!second.description.is_ephemeral && dir.join(DESCRIPTION).exists() && dir.join(LOCK).exists());
+}
+
 #[test]
 fn what_a_supervisor_left_behind_is_ended_and_nothing_else() {
     let home = tempfile::tempdir().expect("a folder");
@@ -107,6 +172,43 @@ fn what_a_supervisor_left_behind_is_ended_and_nothing_else() {
     assert_eq!(stranger.wait().expect("ours").signal(), Some(Signal::TERM.as_raw()));
 }
 
+/// Something that has the log of a node, as a node that its supervisor had no time to record.
+fn unrecorded(layout: &Layout) -> Child {
+    fs::create_dir_all(layout.home(1)).expect("new");
+    let log = log::hold(&layout.home(1), Duration::ZERO).expect("new").expect("nobody has it");
+    Command::new("sleep").arg("60").stdout(log).spawn().expect("there is a program that sleeps")
+}
+
+#[test]
+fn a_node_that_nobody_recorded_is_waited_for() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = Folder::take(&options(home.path())).expect("new");
+    let mut node = unrecorded(&folder.layout);
+    let known = ProcessId::of(node.id()).expect("it runs");
+    folder.record(None, &[None, None]).expect("ours");
+    drop(folder);
+    let ending = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        node.kill().expect("ours");
+        node.wait().expect("ours")
+    });
+    drop(Folder::take(&options(home.path())).expect("resumed"));
+    assert!(!known.is_alive(), "it was waited for");
+    ending.join().expect("no panic");
+}
+
+#[test]
+fn a_node_that_nobody_recorded_and_that_does_not_end_is_named_by_its_folder() {
+    let home = tempfile::tempdir().expect("a folder");
+    let layout = Layout::of(home.path()).expect("a path");
+    let mut node = unrecorded(&layout);
+    let refused = layout.wait_for_unknown(Duration::from_millis(50)).expect_err("it sleeps for long");
+    node.kill().expect("ours");
+    node.wait().expect("ours");
+    assert!(refused.to_string().contains("node-1"), "{refused}");
+    layout.wait_for_unknown(Duration::ZERO).expect("it is gone");
+}
+
 #[test]
 fn an_ephemeral_network_is_removed_when_it_is_closed() {
     let folder = Folder::take(&Options::temporary("althing", 1)).expect("new");
@@ -114,6 +216,26 @@ fn an_ephemeral_network_is_removed_when_it_is_closed() {
     assert!(dir.join("genesis.json").exists());
     folder.close().expect("ours");
     assert!(!dir.exists());
+}
+
+#[test]
+fn an_ephemeral_network_that_was_left_behind_is_kept_by_whoever_resumes_it_as_one_to_keep() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("net");
+    let ephemeral = Options { is_ephemeral: true, ..options(&dir) };
+    let left = Folder::take(&ephemeral).expect("new");
+    let hash = left.genesis.hash();
+    // Its process is killed.
+    drop(left);
+    let resumed = Folder::take(&ephemeral).expect("resumed");
+    assert!(resumed.description.is_ephemeral, "it is as it was");
+    drop(resumed);
+    let kept = Folder::take(&options(&dir)).expect("resumed");
+    assert_eq!(kept.genesis.hash(), hash);
+    kept.close().expect("ours");
+    drop(kept);
+    Layout::existing(&dir).expect("it is kept").clean().expect("nothing runs");
+    assert!(dir.join(DESCRIPTION).exists(), "it is kept");
 }
 
 #[test]
