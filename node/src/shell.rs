@@ -31,6 +31,7 @@ mod p2p;
 mod refusal;
 mod start;
 mod stop;
+mod tasks;
 mod telemetry;
 mod tracker;
 mod turns;

@@ -10,10 +10,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use althing_ledger::{FinalBlock, Reader};
+use althing_ledger::FinalBlock;
 use althing_mempool::Range;
 use althing_network::{Handle, Role};
-use althing_storage::RocksStore;
 use althing_types::{Committee, Ed25519, Epoch, Height, PublicKey, encode};
 use metrics::counter;
 use tokio::sync::watch;
@@ -51,7 +50,8 @@ pub(super) struct Source {
 
 /// The loop's parts.
 pub(super) struct Follower {
-    pub(super) reader: Reader<RocksStore>,
+    /// The last block that the ledger has or is about to get.
+    pub(super) tip: Tip,
     pub(super) handle: Handle,
     pub(super) company: Arc<Company>,
     pub(super) horizon: Arc<Horizon>,
@@ -94,15 +94,14 @@ enum Failure {
 
 impl Follower {
     /// Follows until the node ends.
-    pub(super) async fn run(mut self) {
-        let mut tip = Tip::from(&*self.reader.head());
+    pub(super) async fn run(&mut self) {
         loop {
-            match self.advance(&mut tip).await {
+            match self.advance().await {
                 Ok(true) => {}
-                Ok(false) => self.wait_for_news(&tip).await,
+                Ok(false) => self.wait_for_news().await,
                 Err(Halt::Nobody) => {
                     sleep(PAUSE).await;
-                    self.wait_for_news(&tip).await;
+                    self.wait_for_news().await;
                 }
                 Err(Halt::Ending) => return,
             }
@@ -114,10 +113,10 @@ impl Follower {
 
     /// Waits until there may be a block above the tip: because a certificate shows it, because somebody came, or because
     /// it is time to ask anyway.
-    async fn wait_for_news(&self, tip: &Tip) {
+    async fn wait_for_news(&self) {
         let (mut horizon, mut company) = (self.horizon.subscribe(), self.company.subscribe());
         tokio::select! {
-            _ = horizon.wait_for(|height| *height > tip.height) => {}
+            _ = horizon.wait_for(|height| *height > self.tip.height) => {}
             _ = company.changed() => {}
             () = sleep(POLL_EVERY) => {}
             _ = self.stop.reason() => {}
@@ -125,15 +124,15 @@ impl Follower {
     }
 
     /// Fetches one run and hands its blocks to the ledger. Says whether there was one.
-    async fn advance(&mut self, tip: &mut Tip) -> Result<bool, Halt> {
+    async fn advance(&mut self) -> Result<bool, Halt> {
         let source = self.pick().ok_or(Halt::Nobody)?;
-        let portions = match self.ask_for_run(&source, tip).await {
+        let portions = match self.ask_for_run(&source).await {
             Ok(Some((portions, certified))) => {
                 self.horizon.raise(certified);
                 portions
             }
             // It may not have committed yet what another one told of: then the next one is asked.
-            Ok(None) if self.horizon.height() > tip.height => {
+            Ok(None) if self.horizon.height() > self.tip.height => {
                 self.set_aside(&source, PAUSE);
                 return Ok(true);
             }
@@ -145,21 +144,21 @@ impl Follower {
             let end = portion.tip().clone();
             let Some(blocks) = portion.into_blocks() else { return Err(Halt::Nobody) };
             // The portion before is committed first, so that no more than two are in memory.
-            let before = tip.height;
+            let before = self.tip.height;
             self.height.wait_for(|height| *height >= before).await.map_err(|_| Halt::Ending)?;
             blocks.into_iter().for_each(|block| self.blocks.post(block));
-            *tip = end;
+            self.tip = end;
         }
         Ok(true)
     }
 
-    async fn ask_for_run(&self, source: &Source, tip: &Tip) -> Result<Option<(Vec<Portion>, Height)>, Failure> {
-        let run = match self.ask(source, &Request::Blocks { above: tip.height }).await? {
+    async fn ask_for_run(&self, source: &Source) -> Result<Option<(Vec<Portion>, Height)>, Failure> {
+        let run = match self.ask(source, &Request::Blocks { above: self.tip.height }).await? {
             Answer::Blocks(Some(run)) => run,
             Answer::Blocks(None) => return Ok(None),
             _ => return Err(Failure::Lie("an answer to another question".to_owned())),
         };
-        let (tip, committee) = (tip.clone(), self.committee.clone());
+        let (tip, committee) = (self.tip.clone(), self.committee.clone());
         let verified = spawn_blocking(move || verify_run(*run, &tip, &committee, &Ed25519)).await;
         let verified = verified.map_err(|error| Failure::Silence(error.to_string()))?;
         verified.map(Some).map_err(|error| Failure::of(&error))

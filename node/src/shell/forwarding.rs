@@ -27,6 +27,7 @@ use super::asking::{Answer, Request, Standing, Taken};
 use super::clock::Clock;
 use super::company::Company;
 use super::stop::locked;
+use super::tasks;
 use super::tracker::{News, Tracker};
 
 /// How long a validator may take before the next one is asked (`decisions.md` section 3).
@@ -134,12 +135,16 @@ impl Forwarding {
         loop {
             sleep(LOOK_EVERY).await;
             let due = locked(&self.table).due(self.clock.uptime(), AGAIN_MAX);
-            let mut tasks = JoinSet::new();
+            let mut under_way = JoinSet::new();
             for (id, bytes) in due {
                 let forwarding = self.clone();
-                tasks.spawn(async move { forwarding.again(id, bytes).await });
+                under_way.spawn(async move { forwarding.again(id, bytes).await });
             }
-            while tasks.join_next().await.is_some() {}
+            while let Some(ended) = under_way.join_next().await {
+                if let Err(error) = ended {
+                    tasks::broke("forwarding", &error);
+                }
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::stop::Stop;
+use super::tasks;
 use crate::replica::following::verify_head;
 
 /// The least time between two heads of one node.
@@ -47,7 +48,8 @@ pub(super) async fn announce(
             }
             Ok(Err(LedgerError::Store(error))) => return stop.disk_failed("the ledger", &error),
             Ok(Err(error)) => return stop.chain_failed(error.to_string()),
-            Ok(Ok(_)) | Err(_) => {}
+            Ok(Ok(_)) => {}
+            Err(error) => tasks::broke("heads", &error),
         }
         tokio::time::sleep(PUBLISH_EVERY).await;
         if heights.changed().await.is_err() {

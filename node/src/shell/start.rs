@@ -37,6 +37,7 @@ use super::notes::Notes;
 use super::outbox::Outbox;
 use super::p2p::{self, P2pError};
 use super::stop::{Reason, Stop};
+use super::tasks;
 use super::telemetry::{self, TelemetryError};
 use super::tracker::Tracker;
 use super::turns::{NodeKeys, ORDERS_MAX, Order, Turns};
@@ -268,7 +269,11 @@ impl Node {
         let _first = desk.set(Desk::new(entrance.clone(), stop.clone()));
         let handle = network.as_ref().map(Network::handle);
         if let Some(handle) = handle.clone().filter(|_| !genesis.observers().is_empty()) {
-            runtime.spawn(heads::announce(handle, reader, height.clone(), stop.clone()));
+            let (heights, stop) = (height.clone(), stop.clone());
+            let _entered = runtime.enter();
+            tasks::keep("heads", move || {
+                heads::announce(handle.clone(), reader.clone(), heights.clone(), stop.clone())
+            });
         }
         let parts = WindowParts {
             place: Place::Validator(pool),
