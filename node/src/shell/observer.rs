@@ -19,7 +19,7 @@ use super::data_folder::{DataFolder, Owner};
 use super::desk::Desk;
 use super::entrance::{Entrance, Way};
 use super::executor::Executor;
-use super::follow::{Aside, Follower, Source};
+use super::follow::{Follower, Pace, Source, Sources};
 use super::forwarding::Forwarding;
 use super::heads::Horizon;
 use super::intake::Intake;
@@ -72,7 +72,7 @@ pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, Sta
         height: height.clone(),
         clock,
         stop: stop.clone(),
-        aside: Aside::default(),
+        pace: Pace::new(),
     };
     follow(&runtime, follower, forwarding.clone());
     let parts = WindowParts {
@@ -170,7 +170,7 @@ fn place(genesis: &Genesis, key: &PublicKey) -> Result<usize, StartError> {
 }
 
 /// Everybody who may have blocks.
-fn sources(options: &Options) -> Vec<Source> {
+fn sources(options: &Options) -> Sources {
     let source = |peer: &Peer| Source { key: peer.key, name: peer.name.clone(), role: peer.role };
-    options.peers.iter().map(source).collect()
+    Sources::new(options.peers.iter().map(source).collect())
 }
