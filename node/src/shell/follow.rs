@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
-pub(super) use self::pace::Pace;
+pub(super) use self::pace::{LANES_MAX, Pace};
 use self::sources::MOMENT;
 pub(super) use self::sources::{Source, Sources};
 use super::asking::{Answer, Request};

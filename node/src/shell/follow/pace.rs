@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 /// Lanes that are asked for at the same time at most; each answer holds at most 1 MiB.
-const LANES_MAX: usize = 4;
+pub(in crate::shell) const LANES_MAX: usize = 4;
 /// How long an answer may take while they come fast.
 const FAST_PATIENCE: Duration = Duration::from_secs(2);
 /// How long it may take otherwise: as long as the network lets an answer take.

@@ -1,18 +1,30 @@
 //! Carries transactions to one validator: those that wait travel together, and few requests are under way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use althing_network::{Handle, RequestError};
+use althing_network::{Handle, REQUESTS_PER_PEER_MAX, RequestError};
 use althing_types::{Bytes, List, PublicKey, encode};
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::enquiries;
 use crate::shell::asking::{Answer, Request, SUBMITTED_BYTES_MAX, SUBMITTED_MAX, Taken};
+use crate::shell::follow::LANES_MAX;
 use crate::shell::tasks;
 
 /// Transactions that wait for one validator at most.
 const WAITING_MAX: usize = 1_024;
-/// Requests with transactions that are under way to one validator; the rest of those that it allows is for blocks.
-const UNDER_WAY_MAX: usize = 4;
+/// Requests with transactions that are under way to one validator.
+const UNDER_WAY_MAX: usize = 3;
+/// The least time between two of them: half of the hundred requests that a validator answers one peer in a second. The
+/// rest is for blocks, batches and enquiries.
+const EVERY: Duration = Duration::from_millis(20);
+
+const _: () = assert!(
+    UNDER_WAY_MAX + enquiries::UNDER_WAY_MAX + LANES_MAX <= REQUESTS_PER_PEER_MAX,
+    "whoever follows and whoever submits are not in each other's way"
+);
 
 /// The way to one validator.
 #[derive(Debug)]
@@ -31,7 +43,9 @@ impl Courier {
     pub(super) fn start(handle: Handle, to: PublicKey) -> Self {
         let (parcels, waiting) = mpsc::channel(WAITING_MAX);
         let under_way = Arc::new(Semaphore::new(UNDER_WAY_MAX));
-        let road = Arc::new(Mutex::new(Road { handle, to, waiting, left: None, under_way }));
+        let mut pace = interval(EVERY);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let road = Arc::new(Mutex::new(Road { handle, to, waiting, left: None, under_way, pace }));
         // If it breaks, the parcels that wait are carried by the next.
         tasks::keep("courier", move || {
             let road = road.clone();
@@ -58,6 +72,7 @@ struct Road {
     /// One that did not fit into the last request.
     left: Option<Parcel>,
     under_way: Arc<Semaphore>,
+    pace: Interval,
 }
 
 impl Road {
@@ -81,6 +96,7 @@ impl Road {
             Some(parcel) => parcel,
             None => self.waiting.recv().await?,
         };
+        self.pace.tick().await;
         let mut length = first.bytes.len();
         let mut together = vec![first];
         while together.len() < SUBMITTED_MAX
