@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use libp2p::PeerId;
 use libp2p::core::transport::PortUse;
 use libp2p::core::{Endpoint, Multiaddr};
 use libp2p::gossipsub::{
@@ -23,7 +24,6 @@ use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{
     ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
-use libp2p::PeerId;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 

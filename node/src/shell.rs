@@ -33,6 +33,7 @@ mod refusal;
 mod signals;
 mod start;
 mod stop;
+mod tasks;
 mod telemetry;
 mod tracker;
 mod turns;

@@ -7,6 +7,7 @@
 //! nothing, because a transaction is executed once. After a restart nothing is remembered; a validator still knows.
 
 mod courier;
+mod enquiries;
 mod table;
 
 use std::collections::BTreeMap;
@@ -22,11 +23,13 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use self::courier::Courier;
+use self::enquiries::Enquiries;
 use self::table::Table;
 use super::asking::{Answer, Request, Standing, Taken};
 use super::clock::Clock;
 use super::company::Company;
 use super::stop::locked;
+use super::tasks;
 use super::tracker::{News, Tracker};
 
 /// How long a validator may take before the next one is asked (`decisions.md` section 3).
@@ -44,6 +47,7 @@ pub(super) struct Forwarding {
     validators: Vec<PublicKey>,
     couriers: BTreeMap<PublicKey, Courier>,
     table: Mutex<Table>,
+    enquiries: Enquiries,
     tracker: Arc<Tracker>,
     clock: Clock,
     /// Whether a transaction is on the chain, as far as it is here.
@@ -71,8 +75,8 @@ impl Forwarding {
         is_included: IsIncluded,
     ) -> Self {
         let couriers = validators.iter().map(|key| (*key, Courier::start(handle.clone(), *key))).collect();
-        let table = Mutex::new(Table::default());
-        Self { handle, company, validators, couriers, table, tracker, clock, is_included }
+        let (table, enquiries) = (Mutex::new(Table::default()), Enquiries::default());
+        Self { handle, company, validators, couriers, table, enquiries, tracker, clock, is_included }
     }
 
     /// Hands a transaction over that passed the doors here.
@@ -103,15 +107,25 @@ impl Forwarding {
         locked(&self.table).progress(id)
     }
 
-    /// How far a transaction has come by the word of the validator that its id chooses; unknown if it does not answer.
+    /// How far a transaction has come by the word of the validator that its id chooses; unknown if it does not answer,
+    /// or is asked too much already.
     pub(super) async fn ask(&self, id: Hash) -> Progress {
         let Some(key) = self.order(&id).find(|key| self.company.has(key)) else { return Progress::Unknown };
-        let request = encode(&Request::Whereabouts { id });
-        let answer = timeout(PATIENCE, self.handle.request(&key, request)).await;
-        match answer.ok().and_then(Result::ok).as_deref().map(Answer::from_bytes) {
+        let Some(turn) = self.enquiries.begin(&id, key, self.clock.uptime()) else { return Progress::Unknown };
+        let answer = async {
+            // It is never closed.
+            let _turn = turn.acquire().await.ok();
+            self.handle.request(&key, encode(&Request::Whereabouts { id })).await.ok()
+        };
+        let answer = timeout(PATIENCE, answer).await.ok().flatten();
+        let progress = match answer.as_deref().map(Answer::from_bytes) {
             Some(Ok(Answer::Whereabouts(standing))) => standing.into_progress(),
             _ => Progress::Unknown,
+        };
+        if progress == Progress::Unknown {
+            self.enquiries.note_unknown(id, self.clock.uptime());
         }
+        progress
     }
 
     /// Forgets what a block decided.
@@ -134,12 +148,16 @@ impl Forwarding {
         loop {
             sleep(LOOK_EVERY).await;
             let due = locked(&self.table).due(self.clock.uptime(), AGAIN_MAX);
-            let mut tasks = JoinSet::new();
+            let mut under_way = JoinSet::new();
             for (id, bytes) in due {
                 let forwarding = self.clone();
-                tasks.spawn(async move { forwarding.again(id, bytes).await });
+                under_way.spawn(async move { forwarding.again(id, bytes).await });
             }
-            while tasks.join_next().await.is_some() {}
+            while let Some(ended) = under_way.join_next().await {
+                if let Err(error) = ended {
+                    tasks::broke("forwarding", &error);
+                }
+            }
         }
     }
 

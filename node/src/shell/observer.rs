@@ -11,7 +11,7 @@ use althing_network::{Handle, Options, Peer};
 use althing_storage::RocksStore;
 use althing_types::{Height, PublicKey, SecretKey};
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::clock::Clock;
 use super::company::{Company, Reception};
@@ -19,7 +19,7 @@ use super::data_folder::{DataFolder, Owner};
 use super::desk::Desk;
 use super::entrance::{Entrance, Way};
 use super::executor::Executor;
-use super::follow::{Aside, Follower, Source};
+use super::follow::{Follower, Pace, Source, Sources};
 use super::forwarding::Forwarding;
 use super::heads::Horizon;
 use super::intake::Intake;
@@ -27,8 +27,10 @@ use super::mailbox::Mailbox;
 use super::p2p;
 use super::start::{Closing, Door, Node, Premises, StartError, inner_mailbox, listen, open_ledger, runtime};
 use super::stop::Stop;
+use super::tasks;
 use super::tracker::Tracker;
 use super::window::{Place, Window, WindowParts};
+use crate::replica::following::Tip;
 
 /// Starts an observer. When this returns, it serves what it has and follows on.
 pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, StartError> {
@@ -55,12 +57,12 @@ pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, Sta
     let whole = Whole { ledger, store: store.clone(), company: company.clone(), handle: handle.clone() };
     let Limbs { stop, clock, tracker, reader, intake, forwarding, blocks, height, closing } =
         whole.start(&runtime, &genesis);
-    let way = Way::Forwarding(forwarding.clone());
-    let entrance = Arc::new(Entrance { reader: reader.clone(), intake, tracker: tracker.clone(), way });
+    let (way, tip) = (Way::Forwarding(forwarding.clone()), Tip::from(&*reader.head()));
+    let entrance = Arc::new(Entrance { reader, intake, tracker: tracker.clone(), way });
     // Nobody else sets it.
     let _first = desk.set(Desk::new(entrance.clone(), stop.clone()));
     let follower = Follower {
-        reader,
+        tip,
         handle: handle.clone(),
         company,
         horizon: horizon.clone(),
@@ -70,10 +72,9 @@ pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, Sta
         height: height.clone(),
         clock,
         stop: stop.clone(),
-        aside: Aside::default(),
+        pace: Pace::new(),
     };
-    runtime.spawn(follower.run());
-    runtime.spawn(forwarding.clone().keep());
+    follow(&runtime, follower, forwarding.clone());
     let parts = WindowParts {
         place: Place::Observer { horizon, forwarding },
         node_key: public_key,
@@ -87,6 +88,17 @@ pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, Sta
     };
     let serving = Window::new(&genesis, parts).open(&runtime, listener, &config.rpc);
     Ok(Node { stop, rpc_addr, runtime, serving, network: Some(network), tracker, closing, _folder: folder })
+}
+
+/// Starts the two loops of an observer. One that breaks goes on from where it stood.
+fn follow(runtime: &Runtime, follower: Follower, forwarding: Arc<Forwarding>) {
+    let _entered = runtime.enter();
+    let follower = Arc::new(Mutex::new(follower));
+    tasks::keep("follower", move || {
+        let follower = follower.clone();
+        async move { follower.lock().await.run().await }
+    });
+    tasks::keep("forwarding", move || forwarding.clone().keep());
 }
 
 /// What the limbs are made of.
@@ -158,7 +170,7 @@ fn place(genesis: &Genesis, key: &PublicKey) -> Result<usize, StartError> {
 }
 
 /// Everybody who may have blocks.
-fn sources(options: &Options) -> Vec<Source> {
+fn sources(options: &Options) -> Sources {
     let source = |peer: &Peer| Source { key: peer.key, name: peer.name.clone(), role: peer.role };
-    options.peers.iter().map(source).collect()
+    Sources::new(options.peers.iter().map(source).collect())
 }

@@ -38,6 +38,7 @@ use super::outbox::Outbox;
 use super::p2p::{self, P2pError};
 use super::signals;
 use super::stop::{Reason, Stop, is_disk_full};
+use super::tasks;
 use super::telemetry::{self, TelemetryError};
 use super::tracker::Tracker;
 use super::turns::{NodeKeys, ORDERS_MAX, Order, Turns};
@@ -277,7 +278,11 @@ impl Node {
         let _first = desk.set(Desk::new(entrance.clone(), stop.clone()));
         let handle = network.as_ref().map(Network::handle);
         if let Some(handle) = handle.clone().filter(|_| !genesis.observers().is_empty()) {
-            runtime.spawn(heads::announce(handle, reader, height.clone(), stop.clone()));
+            let (heights, stop) = (height.clone(), stop.clone());
+            let _entered = runtime.enter();
+            tasks::keep("heads", move || {
+                heads::announce(handle.clone(), reader.clone(), heights.clone(), stop.clone())
+            });
         }
         let parts = WindowParts {
             place: Place::Validator(pool),
@@ -419,7 +424,7 @@ impl Machines {
                 waiting.committed(committed);
             }),
         };
-        let (index, notes) = (reader.clone(), Notes::new(tracker.clone(), clock));
+        let (index, notes) = (reader.clone(), Notes::new(tracker.clone(), clock, outbox.clone()));
         let (checker, mut threads) = Checker::start(&genesis.committee(), genesis.params().limits, &orders, &stop);
         let requests = Arc::new(Requests::new(genesis.validators().len()));
         let answering = Answering { reader: reader.clone(), requests: requests.clone(), outbox: outbox.clone(), clock };

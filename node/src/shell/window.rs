@@ -40,6 +40,7 @@ use super::heads::Horizon;
 use super::intake::Rejected;
 use super::refusal::{internal, ledger_failed, rejected};
 use super::stop::Stop;
+use super::tasks;
 use crate::config::RpcConfig;
 
 /// How often the metrics library tidies up.
@@ -103,17 +104,24 @@ impl Window {
         let serving = serve(listener, Arc::new(self), options, async move {
             asked.reason().await;
         });
-        runtime.spawn(async move {
-            loop {
-                tokio::time::sleep(UPKEEP_EVERY).await;
-                metrics.run_upkeep();
+        let _entered = runtime.enter();
+        tasks::keep("upkeep", move || {
+            let metrics = metrics.clone();
+            async move {
+                loop {
+                    tokio::time::sleep(UPKEEP_EVERY).await;
+                    metrics.run_upkeep();
+                }
             }
         });
-        runtime.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the public window failed");
-                stop.ask();
+        // It owns the listener, so it cannot begin again: a node without a window ends.
+        tokio::spawn(async move {
+            match tokio::spawn(serving).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => tracing::error!(%error, "the public window failed"),
+                Err(error) => tasks::broke("window", &error),
             }
+            stop.ask();
         })
     }
 
