@@ -1,7 +1,7 @@
 //! What the replica wants known: to those who wait for a transaction, and to the operator.
 //!
 //! What a peer does wrong is told once in a minute for each peer and kind, with the number of times, so that nobody fills
-//! a log by it.
+//! a log by it; and the network, which closes the connection for a while. Agreement does without who misbehaves.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use althing_types::ValidatorIndex;
 use metrics::counter;
 
 use super::clock::Clock;
+use super::outbox::Outbox;
 use super::tracker::{News, Tracker};
 use crate::replica::Note;
 
@@ -25,14 +26,15 @@ pub(crate) struct Notes {
     /// Those who wait.
     tracker: Arc<Tracker>,
     clock: Clock,
+    outbox: Outbox,
     /// When each wrong of each peer was told, and how often it was seen since. There are a few kinds.
     told: BTreeMap<(ValidatorIndex, &'static str), (Duration, u64)>,
 }
 
 impl Notes {
     /// Nothing was told yet.
-    pub(crate) const fn new(tracker: Arc<Tracker>, clock: Clock) -> Self {
-        Self { tracker, clock, told: BTreeMap::new() }
+    pub(crate) const fn new(tracker: Arc<Tracker>, clock: Clock, outbox: Outbox) -> Self {
+        Self { tracker, clock, outbox, told: BTreeMap::new() }
     }
 
     /// Passes a note on.
@@ -80,6 +82,7 @@ impl Notes {
     /// A validator sent or signed what no honest one does.
     fn misbehaved(&mut self, peer: ValidatorIndex, what: &'static str) {
         counter!("althing_misbehaviour_total", "peer" => peer.get().to_string()).increment(1);
+        self.outbox.misbehaved(peer, what);
         let now = self.clock.uptime();
         let (told_at, times) = self.told.entry((peer, what)).or_default();
         *times += 1;

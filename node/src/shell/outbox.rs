@@ -23,6 +23,13 @@ impl Outbox {
         Self { handle, keys, me }
     }
 
+    /// Has the network close the connection to a validator for a while, because of what it sent or signed.
+    pub(crate) fn misbehaved(&self, index: ValidatorIndex, what: &'static str) {
+        if let (Some(handle), Some(key)) = (&self.handle, self.keys.get(index.to_usize())) {
+            handle.misbehaved(key, what);
+        }
+    }
+
     /// Queues a message; returns how many bytes it has for each recipient.
     pub(crate) fn send(&self, to: &Recipients, message: &Message) -> usize {
         let Some(handle) = &self.handle else { return 0 };
