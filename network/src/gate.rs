@@ -110,7 +110,8 @@ impl Gate {
     }
 
     fn know(&mut self) {
-        self.known = self.listed.values().flat_map(|listed| listed.dialled.iter().chain(&listed.seen)).copied().collect();
+        self.known =
+            self.listed.values().flat_map(|listed| listed.dialled.iter().chain(&listed.seen)).copied().collect();
     }
 
     fn begin(&mut self, connection: ConnectionId, host: Host) -> Result<(), Refusal> {
@@ -274,7 +275,11 @@ mod tests {
         assert_eq!(gate.judge(&PeerId::random(), None, now), Err(Refusal::UnknownKey));
         gate.pause(&peer, now + Duration::from_secs(10));
         gate.pause(&peer, now + Duration::from_secs(5));
-        assert_eq!(gate.judge(&peer, None, now + Duration::from_secs(9)), Err(Refusal::Paused), "the longer one counts");
+        assert_eq!(
+            gate.judge(&peer, None, now + Duration::from_secs(9)),
+            Err(Refusal::Paused),
+            "the longer one counts"
+        );
         assert_eq!(gate.judge(&peer, None, now + Duration::from_secs(10)), Ok(()));
     }
 }

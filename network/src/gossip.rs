@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use libp2p::PeerId;
 use libp2p::core::transport::PortUse;
 use libp2p::core::{Endpoint, Multiaddr};
 use libp2p::gossipsub::{
@@ -23,7 +24,6 @@ use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{
     ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
-use libp2p::PeerId;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
@@ -92,6 +92,15 @@ impl Gossip {
         match self.inner.as_mut().map(|inner| inner.publish(ident(topic), bytes)) {
             None | Some(Ok(_) | Err(PublishError::Duplicate | PublishError::NoPeersSubscribedToTopic)) => Ok(()),
             Some(Err(error)) => Err(error),
+        }
+    }
+
+    /// Subscribes to a topic, or takes it back, which costs a packet each time.
+    #[cfg(test)]
+    pub(crate) fn toggle(&mut self, topic: Topic) {
+        let inner = self.inner.as_mut().expect("a test has it");
+        if !inner.unsubscribe(&ident(topic)) {
+            inner.subscribe(&ident(topic)).expect("it is one of our topics");
         }
     }
 
