@@ -27,6 +27,9 @@ pub(crate) enum Command {
     /// Break, so that a test sees what happens then.
     #[cfg(test)]
     Panic,
+    /// Break in a task of the connection with this peer.
+    #[cfg(test)]
+    PanicInTask(PublicKey),
 }
 
 /// Why a command was not taken.

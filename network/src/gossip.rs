@@ -95,6 +95,15 @@ impl Gossip {
         }
     }
 
+    /// Subscribes to a topic, or takes it back, which costs a packet each time.
+    #[cfg(test)]
+    pub(crate) fn toggle(&mut self, topic: Topic) {
+        let inner = self.inner.as_mut().expect("a test has it");
+        if !inner.unsubscribe(&ident(topic)) {
+            inner.subscribe(&ident(topic)).expect("it is one of our topics");
+        }
+    }
+
     /// Says what becomes of a message that came in.
     pub(crate) fn report(&mut self, message: &MessageId, source: &PeerId, acceptance: MessageAcceptance) {
         if let Some(inner) = self.inner.as_mut() {

@@ -2,7 +2,10 @@
 //! picks, and stopped at the end of each test.
 
 mod bounds;
+mod company;
+mod floods;
 mod links;
+mod log;
 mod mesh;
 mod raw;
 mod strangers;
@@ -110,7 +113,11 @@ impl Receiver for Owner {
     }
 
     async fn gossip(&self, from: &PublicKey, topic: Topic, bytes: Vec<u8>) -> Verdict {
-        let verdict = if bytes == b"bad" { Verdict::Reject } else { Verdict::Accept };
+        let verdict = match bytes.as_slice() {
+            b"bad" => Verdict::Reject,
+            b"old" => Verdict::Ignore,
+            _ => Verdict::Accept,
+        };
         self.gossip.lock().unwrap().push((*from, topic, bytes));
         verdict
     }
@@ -176,6 +183,19 @@ fn validator(number: u8, listen: u16, ports: &[Option<u16>]) -> Options {
         role: Role::Validator,
         peers: peers.collect(),
     }
+}
+
+/// The same options for nodes that have these roles, by their numbers.
+fn with_roles(mut options: Options, roles: &[Role]) -> Options {
+    for (number, role) in (0_u8..).zip(roles) {
+        if options.key.public_key() == key(number) {
+            options.role = *role;
+        }
+        for peer in options.peers.iter_mut().filter(|peer| peer.key == key(number)) {
+            peer.role = *role;
+        }
+    }
+    options
 }
 
 /// Two validators that are connected; only the second has an address of the other.

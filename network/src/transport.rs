@@ -4,7 +4,7 @@
 //! Names are not resolved here; the address that is dialled is an IP address.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -140,15 +140,26 @@ pub(crate) async fn listen(swarm: &mut Swarm<Behaviour>, wanted: SocketAddr) -> 
         // libp2p shares its port with whoever asks (SO_REUSEPORT), so two nodes on one port would not see each other.
         drop(TcpListener::bind(wanted).map_err(failed)?);
     }
+    let opened = open(swarm, wanted).await.map_err(failed)?;
+    if wanted.ip() == Ipv6Addr::UNSPECIFIED {
+        // The library's sockets of IPv6 take nothing of IPv4, other than most programs'.
+        let both = SocketAddr::from((Ipv4Addr::UNSPECIFIED, opened.port()));
+        open(swarm, both).await.map_err(|source| NetworkError::Listen { address: both, source })?;
+    }
+    Ok(opened)
+}
+
+/// Opens one socket.
+async fn open(swarm: &mut Swarm<Behaviour>, wanted: SocketAddr) -> io::Result<SocketAddr> {
     let address = Multiaddr::from(wanted.ip()).with(Protocol::Tcp(wanted.port()));
-    swarm.listen_on(address).map_err(|error| match error {
-        TransportError::Other(error) => failed(unboxed(error)),
-        other => failed(io::Error::other(other)),
+    let listener = swarm.listen_on(address).map_err(|error| match error {
+        TransportError::Other(error) => unboxed(error),
+        other => io::Error::other(other),
     })?;
     let opened = async {
         loop {
             match swarm.select_next_some().await {
-                SwarmEvent::NewListenAddr { address, .. } => return Ok(address),
+                SwarmEvent::NewListenAddr { listener_id, address } if listener_id == listener => return Ok(address),
                 SwarmEvent::ListenerError { error, .. } => return Err(error),
                 SwarmEvent::ListenerClosed { reason, .. } => {
                     return Err(reason.err().unwrap_or_else(|| io::ErrorKind::NotConnected.into()));
@@ -158,8 +169,8 @@ pub(crate) async fn listen(swarm: &mut Swarm<Behaviour>, wanted: SocketAddr) -> 
         }
     };
     let opened = match tokio::time::timeout(LISTEN, opened).await {
-        Ok(opened) => opened.map_err(failed)?,
-        Err(_) => return Err(failed(io::ErrorKind::TimedOut.into())),
+        Ok(opened) => opened?,
+        Err(_) => return Err(io::ErrorKind::TimedOut.into()),
     };
     let port = socket_address(&opened).map_or(wanted.port(), |address| address.port());
     Ok(SocketAddr::new(wanted.ip(), port))

@@ -39,7 +39,7 @@ const REOPEN_PAUSE: Duration = Duration::from_millis(250);
 /// A stream that broke so often takes the connection with it.
 const STREAM_FAILURES_MAX: u32 = 8;
 /// Streams of frames that a peer may open on one connection: it needs one for each class, and a few more after failures
-/// of its own. Beyond it misbehaves.
+/// of its own. One that opens more misbehaves.
 const OPENED_BY_PEER_MAX: u32 = 256;
 
 impl<R: Receiver> Engine<R> {

@@ -36,6 +36,15 @@ impl<R: Receiver> Engine<R> {
             }
             #[cfg(test)]
             Command::Panic => panic!("a test asked for it"),
+            #[cfg(test)]
+            Command::PanicInTask(peer) => {
+                let id = identity::peer_id(&peer).expect("a good key");
+                let connection = self.peers[&id].link.as_ref().expect("it is connected").connection;
+                self.run_task("test", async { panic!("a test asked for it") }, move |result: Result<(), Panicked>| {
+                    result.expect_err("it panicked");
+                    Report::Panicked(id, connection)
+                });
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Links: which connection is kept, who is not used, what ends one, and what survives a panic.
 
+use super::log::Log;
 use super::raw::Raw;
 use super::wire::Wire;
 use super::*;
@@ -26,38 +27,6 @@ async fn a_peer_on_another_genesis_is_told_so_on_both_sides_and_nobody_spins() {
     assert!(first.owner.changes_of(key(1)).is_empty() && second.owner.changes_of(key(0)).is_empty());
     first.network.stop().await;
     second.network.stop().await;
-}
-
-thread_local! {
-    static WRITTEN: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
-/// What was written to the log by this thread, from when it first asked.
-struct Log;
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        WRITTEN.with_borrow_mut(|written| written.extend_from_slice(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    /// The log of the process, which is set up once: what one thread alone listens to can be switched off by others.
-    fn open() -> Self {
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(|| Self).finish();
-        // Another test may have done it.
-        let _ = tracing::subscriber::set_global_default(subscriber);
-        Self
-    }
-
-    fn count(&self, text: &str) -> usize {
-        WRITTEN.with_borrow(|written| String::from_utf8_lossy(written).matches(text).count())
-    }
 }
 
 #[tokio::test]
@@ -162,11 +131,86 @@ async fn a_handler_that_panics_costs_one_frame_and_a_lie_costs_the_connection() 
     until("it is cut off", || !second.is_connected(key(0)) && !first.is_connected(key(1))).await;
     let PeerState::Unreachable { why, next_try_in, .. } = second.state(key(0)) else { panic!("it is cut off") };
     assert!(why.contains("it sent a lie"), "{why}");
-    assert!(next_try_in > Some(Duration::from_secs(20)), "a pause of {next_try_in:?}");
+    assert!(next_try_in > Some(Duration::from_secs(8)), "a pause of {next_try_in:?}");
     sleep(Duration::from_secs(2)).await;
     assert!(!second.is_connected(key(0)), "it is not let in again at once");
     first.network.stop().await;
     second.network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_is_accused_from_above_is_cut_off_once_however_often_it_is_said() {
+    let (first, second) = pair().await;
+    let handle = second.network.handle();
+    handle.misbehaved(&key(9), "nothing, because nobody knows it");
+    assert!(handle.request(&key(0), b"x".to_vec()).await.is_ok(), "all goes on");
+    std::thread::spawn(move || {
+        for _ in 0..10_000 {
+            handle.misbehaved(&key(0), "a batch that nobody signed\n");
+        }
+    })
+    .join()
+    .expect("it needs no runtime and never waits");
+    until("it is cut off", || !second.is_connected(key(0)) && !first.is_connected(key(1))).await;
+    let PeerState::Unreachable { why, next_try_in, .. } = second.state(key(0)) else { panic!("it is cut off") };
+    assert_eq!(why, "it sent a batch that nobody signed?; it is let in again after 10 seconds");
+    second.network.handle().misbehaved(&key(0), "another one");
+    sleep(Duration::from_millis(500)).await;
+    let PeerState::Unreachable { next_try_in: later, .. } = second.state(key(0)) else { panic!("it is still out") };
+    assert!(next_try_in > Some(Duration::from_secs(8)) && later < next_try_in, "one pause: {next_try_in:?}, {later:?}");
+    assert_eq!(second.owner.changes_of(key(0)), [true, false]);
+    first.network.stop().await;
+    second.network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_panics_costs_its_connection_which_comes_back() {
+    let (first, second) = pair().await;
+    first.network.handle().command(Command::PanicInTask(key(1)));
+    until("the loss is told", || first.owner.changes_of(key(1)) == [true, false]).await;
+    first.connects(key(1)).await;
+    second.connects(key(0)).await;
+    first.network.stop().await;
+    second.network.stop().await;
+}
+
+#[test]
+fn nobody_waits_for_an_answer_when_the_runtime_of_the_network_is_gone() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (first, second) = runtime.block_on(pair());
+    let handle = first.network.handle();
+    drop(runtime);
+    let asked = std::thread::spawn(move || futures::executor::block_on(handle.request(&key(1), b"late".to_vec())));
+    for _ in 0..500 {
+        if asked.is_finished() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(asked.is_finished(), "it waits for ever");
+    assert_eq!(asked.join().unwrap(), Err(crate::RequestError::NotConnected));
+    drop((first, second));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_connection_yields_to_a_newcomer_that_would_lose_against_a_living_one() {
+    // The dial of the node wins, because its key is the smaller one.
+    let (small, large) = if key(0) < key(1) { (0, 1) } else { (1, 0) };
+    let mut raw = Raw::new(&secret(large), key(small), Role::Validator);
+    let wire = Wire::to(raw.listen().await).await;
+    let mut ports = [None, None];
+    ports[usize::from(large)] = Some(wire.port);
+    let node = Node::start(validator(small, 0, &ports)).await;
+    raw.until("it is taken in use", |raw| raw.streams_of_target == Class::COUNT).await;
+    until("it is up", || node.is_connected(key(large))).await;
+    wire.set_cut(true);
+    sleep(Duration::from_millis(5_500)).await;
+    assert!(node.is_connected(key(large)), "the silence is not yet long enough to give it up");
+    let mut again = Raw::new(&secret(large), key(small), Role::Validator);
+    again.dial(node.network.listen_addr().port());
+    again.until("it is taken in use", |raw| raw.streams_of_target == Class::COUNT).await;
+    assert_eq!(node.owner.changes_of(key(large)), [true, false, true]);
+    node.network.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -223,6 +267,14 @@ async fn a_port_in_use_and_bad_options_are_said_clearly() {
     let everywhere = Node::start(options).await;
     assert_ne!(everywhere.network.listen_addr().port(), 0, "the system picked one");
     drop(std::net::TcpStream::connect(local(everywhere.network.listen_addr().port())).expect("it listens here too"));
+    everywhere.network.stop().await;
+    let mut options = validator(2, 0, &[None, None]);
+    options.listen = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0));
+    let everywhere = Node::start(options).await;
+    let port = everywhere.network.listen_addr().port();
+    for address in [local(port), SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))] {
+        drop(std::net::TcpStream::connect(address).expect("it listens on both"));
+    }
     everywhere.network.stop().await;
     let mut options = validator(0, 0, &[None, None]);
     options.peers[0].key = key(0);

@@ -24,6 +24,21 @@ async fn two_validators_connect_and_carry_frames_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_listens_on_one_family_dials_the_other() {
+    let mut options = validator(0, 0, &[None, None]);
+    options.listen = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0));
+    let first = Node::start(options).await;
+    let mut options = validator(1, 0, &[Some(first.network.listen_addr().port()), None]);
+    options.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    options.peers[0].address.as_mut().expect("it has one").host = "::1".to_owned();
+    let second = Node::start(options).await;
+    first.connects(key(1)).await;
+    second.connects(key(0)).await;
+    first.network.stop().await;
+    second.network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn seven_validators_that_start_at_once_end_with_one_connection_each() {
     let ports: Vec<u16> = (0..7).map(|_| free_port()).collect();
     let known: Vec<Option<u16>> = ports.iter().copied().map(Some).collect();

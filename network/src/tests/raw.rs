@@ -3,14 +3,18 @@
 use althing_types::{Hash, SecretKey};
 use futures::{AsyncWriteExt as _, StreamExt as _};
 use libp2p::core::Multiaddr;
+use libp2p::gossipsub;
 use libp2p::multiaddr::Protocol;
+use libp2p::request_response::{Event, Message};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, Swarm, SwarmEvent};
 use libp2p::{PeerId, Stream};
 
 use super::*;
 use crate::gate::Gate;
+use crate::gossip::{Gossip, GossipEvent};
 use crate::identity::{self, Chain};
+use crate::requests::Answer;
 use crate::streams::{StreamEvent, Streams, What};
 use crate::tasks::Tasks;
 use crate::transport::{self, Behaviour, BehaviourEvent};
@@ -26,6 +30,8 @@ pub(super) struct Raw {
     pub(super) opened: Vec<Stream>,
     pub(super) refused_streams: usize,
     pub(super) streams_of_target: usize,
+    pub(super) answers: Vec<Answer>,
+    pub(super) has_no_gossip: bool,
 }
 
 impl Raw {
@@ -34,9 +40,10 @@ impl Raw {
         let chain = Chain { genesis: Hash::new([7; 32]), chain_id: "test".to_owned() };
         let keypair = identity::keypair(key);
         let target = identity::peer_id(&target).unwrap();
-        let gate = Gate::new([target].into_iter().collect());
+        let gate = Gate::new([target]);
         let streams = Streams::new(&chain, role, [(target, Role::Validator)].into_iter().collect());
-        let behaviour = Behaviour::new(&keypair, &chain, "raw", gate, streams);
+        let gossip = Gossip::new(&chain, role, std::iter::empty());
+        let behaviour = Behaviour::new(&keypair, &chain, "raw", gate, streams, gossip);
         let swarm = transport::swarm(&keypair, behaviour, Tasks::default()).unwrap();
         Self {
             swarm,
@@ -48,6 +55,8 @@ impl Raw {
             opened: Vec::new(),
             refused_streams: 0,
             streams_of_target: 0,
+            answers: Vec::new(),
+            has_no_gossip: false,
         }
     }
 
@@ -61,6 +70,22 @@ impl Raw {
         let address = Multiaddr::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST)).with(Protocol::Tcp(port));
         let dial = DialOpts::peer_id(self.target).condition(PeerCondition::Always).addresses(vec![address]);
         self.swarm.dial(dial.allocate_new_port().build()).unwrap();
+    }
+
+    /// Publishes a message. It heeds no rate.
+    pub(super) fn publish(&mut self, topic: Topic, bytes: Vec<u8>) {
+        // It may be full, which is no matter.
+        let _ = self.swarm.behaviour_mut().gossip.publish(topic, bytes);
+    }
+
+    /// Subscribes to a topic, or takes it back.
+    pub(super) fn toggle(&mut self, topic: Topic) {
+        self.swarm.behaviour_mut().gossip.toggle(topic);
+    }
+
+    /// Sends a request. It heeds no limit.
+    pub(super) fn ask(&mut self, bytes: &[u8]) {
+        self.swarm.behaviour_mut().requests.send_request(&self.target, bytes.to_vec());
     }
 
     /// Asks for a stream on the newest connection.
@@ -117,6 +142,15 @@ impl Raw {
             }
             SwarmEvent::ConnectionClosed { connection_id, .. } => self.closed.push(connection_id),
             SwarmEvent::OutgoingConnectionError { .. } => self.failed_dials += 1,
+            SwarmEvent::Behaviour(BehaviourEvent::Requests(event)) => {
+                if let Event::Message { message: Message::Response { response, .. }, .. } = event {
+                    self.answers.push(response);
+                }
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => {
+                let is_refusal = matches!(event, GossipEvent::Of(gossipsub::Event::GossipsubNotSupported { .. }));
+                self.has_no_gossip |= is_refusal;
+            }
             SwarmEvent::Behaviour(BehaviourEvent::Streams(StreamEvent { what, .. })) => match what {
                 What::Outbound(stream) => self.opened.push(stream),
                 What::Failed(_) => self.refused_streams += 1,

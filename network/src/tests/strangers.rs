@@ -57,49 +57,30 @@ async fn garbage_and_silence_on_the_port_harm_nobody() {
     }
 }
 
-/// Options of validator 0 and of an observer with number 1 that dials it.
-fn with_observer(port: u16) -> (Options, Options) {
-    let mut validator_options = validator(0, port, &[None, None]);
-    validator_options.peers[0].role = Role::Observer;
-    let mut observer = validator(1, 0, &[Some(port), None]);
-    observer.role = Role::Observer;
-    (validator_options, observer)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_observer_shares_streams_of_sync_and_no_others() {
-    let (options, observer) = with_observer(free_port());
-    let node = Node::start(options).await;
-    let observer = Node::start(observer).await;
-    node.connects(key(1)).await;
-    observer.connects(key(0)).await;
-    for (from, to, number) in [(&node, &observer, 0), (&observer, &node, 1)] {
-        let handle = from.network.handle();
-        for class in [Class::Votes, Class::Proposals, Class::Data] {
-            let sent = handle.send(&key(1 - number), class, Arc::from([1]));
-            assert_eq!(sent, Err(crate::SendError::NotConnected), "{}", class.name());
+async fn a_peer_is_let_in_at_once_while_strangers_hold_all_their_places() {
+    let closed = free_port();
+    // It dials the peer in vain, and so knows where it comes from.
+    let first = Node::start(validator(0, 0, &[None, Some(closed)])).await;
+    let port = first.network.listen_addr().port();
+    until("it was dialled", || matches!(first.state(key(1)), PeerState::Unreachable { attempts: 1.., .. })).await;
+    let mut silent = Vec::new();
+    for host in 2..=9 {
+        for _ in 0..16 {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).expect("all of 127/8 is loopback");
+            silent.push(socket.connect(local(port)).await.expect("the port is open"));
         }
-        handle.send(&key(1 - number), Class::Sync, Arc::from([1])).expect("there is room");
-        until("it arrives", || to.owner.count_of(key(number), Class::Sync) == 1).await;
     }
-    node.network.stop().await;
-    observer.network.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_observer_that_opens_a_stream_of_votes_is_refused_it() {
-    let port = free_port();
-    let (options, _) = with_observer(port);
-    let node = Node::start(options).await;
-    // It believes itself to be a validator.
-    let mut raw = Raw::new(&secret(1), key(0), Role::Validator);
-    raw.dial(port);
-    raw.until("it is let in", |raw| raw.established.len() == 1).await;
-    for (refused, class) in [(1, Class::Votes), (2, Class::Proposals), (3, Class::Data)] {
-        raw.open(class);
-        raw.until("it is refused", |raw| raw.refused_streams == refused).await;
-    }
-    raw.open(Class::Sync);
-    raw.until("sync is not", |raw| raw.opened.len() == 1).await;
-    node.network.stop().await;
+    sleep(Duration::from_millis(200)).await;
+    let is_open = |socket: &tokio::net::TcpStream| matches!(socket.try_read(&mut [0; 64]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
+    let held = silent.iter().filter(|socket| is_open(socket)).count();
+    assert!((60..=64).contains(&held), "{held} strangers hold places");
+    let second = Node::start(validator(1, 0, &[Some(port), None])).await;
+    let took = time(second.connects(key(0))).await;
+    println!("a peer was let in after {took:?} while {held} silent sockets were open");
+    assert!(took < Duration::from_secs(2), "let in after {took:?}");
+    drop(silent);
+    first.network.stop().await;
+    second.network.stop().await;
 }
