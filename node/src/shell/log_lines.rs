@@ -207,7 +207,9 @@ mod tests {
         say(&lines, "last\n");
         lines.flush();
         let text = place.text();
-        assert!(text.starts_with("0\n1\n") && text.contains("lines of the log were lost\n"), "{}", text.len());
+        assert!(text.contains(" lines of the log were lost\n"), "{text}");
+        let first = text.lines().filter(|line| !line.ends_with("lost")).take(3).collect::<Vec<_>>();
+        assert_eq!(first, ["0", "1", "2"], "what had room comes in its order");
         assert!(text.ends_with("last\n"));
     }
 
