@@ -3,8 +3,8 @@
 //!
 //! Transactions to one validator share requests, and few requests are under way, so that many callers do not exceed what
 //! a validator answers one peer. What was handed over is remembered within bounds until it is committed here, and handed
-//! over again from time to time: so a validator that took it in and failed costs seconds, and the same bytes again cost
-//! nothing, because a transaction is executed once. After a restart nothing is remembered; a validator still knows.
+//! over again from time to time, each time to another one first: so a validator that took it in and failed, or lied,
+//! costs seconds, and the same bytes again cost nothing, because a transaction is executed once. After a restart nothing is remembered; a validator still knows.
 
 mod courier;
 mod enquiries;
@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use self::courier::Courier;
 use self::enquiries::Enquiries;
-use self::table::Table;
+use self::table::{Due, Table};
 use super::asking::{Answer, Request, Standing, Taken};
 use super::clock::Clock;
 use super::company::Company;
@@ -85,7 +85,7 @@ impl Forwarding {
             return Ok(Submission { id, duplicate: true, progress });
         }
         let bytes = Arc::new(bytes);
-        let (duplicate, progress) = match self.hand_over(&id, &bytes).await? {
+        let (duplicate, progress) = match self.hand_over(&id, &bytes, 0).await? {
             Handed::Over { duplicate, progress } => (duplicate, progress),
             Handed::Perhaps => (false, Progress::Pending),
         };
@@ -110,7 +110,7 @@ impl Forwarding {
     /// How far a transaction has come by the word of the validator that its id chooses; unknown if it does not answer,
     /// or is asked too much already.
     pub(super) async fn ask(&self, id: Hash) -> Progress {
-        let Some(key) = self.order(&id).find(|key| self.company.has(key)) else { return Progress::Unknown };
+        let Some(key) = self.order(&id, 0).find(|key| self.company.has(key)) else { return Progress::Unknown };
         let Some(turn) = self.enquiries.begin(&id, key, self.clock.uptime()) else { return Progress::Unknown };
         let answer = async {
             // It is never closed.
@@ -149,9 +149,9 @@ impl Forwarding {
             sleep(LOOK_EVERY).await;
             let due = locked(&self.table).due(self.clock.uptime(), AGAIN_MAX);
             let mut under_way = JoinSet::new();
-            for (id, bytes) in due {
+            for due in due {
                 let forwarding = self.clone();
-                under_way.spawn(async move { forwarding.again(id, bytes).await });
+                under_way.spawn(async move { forwarding.again(due).await });
             }
             while let Some(ended) = under_way.join_next().await {
                 if let Err(error) = ended {
@@ -161,8 +161,8 @@ impl Forwarding {
         }
     }
 
-    async fn again(&self, id: Hash, bytes: Arc<Vec<u8>>) {
-        match self.hand_over(&id, &bytes).await {
+    async fn again(&self, Due { id, bytes, round }: Due) {
+        match self.hand_over(&id, &bytes, round).await {
             Ok(Handed::Over { progress: Progress::Accepted, .. }) => {
                 locked(&self.table).update(&id, &Progress::Accepted);
                 self.tracker.accepted(&id);
@@ -183,10 +183,11 @@ impl Forwarding {
         self.tracker.dropped(id, news);
     }
 
-    /// Offers a transaction to one validator after the other until one takes it or refuses it for good.
-    async fn hand_over(&self, id: &Hash, bytes: &Arc<Vec<u8>>) -> Result<Handed, ApiError> {
+    /// Offers a transaction to one validator after the other until one takes it or refuses it for good. Each round
+    /// begins with another one: whoever took it before may be cut off, or lie.
+    async fn hand_over(&self, id: &Hash, bytes: &Arc<Vec<u8>>, round: u32) -> Result<Handed, ApiError> {
         let (mut refused, mut perhaps) = (None, false);
-        for key in self.order(id) {
+        for key in self.order(id, round) {
             let Some(courier) = self.couriers.get(&key).filter(|_| self.company.has(&key)) else { continue };
             match timeout(PATIENCE, courier.carry(bytes)).await {
                 Ok(Ok(Taken::Yes { duplicate, standing })) if standing != Standing::Unknown => {
@@ -214,17 +215,18 @@ impl Forwarding {
         }
     }
 
-    /// All validators, beginning with the one that the id chooses.
-    fn order(&self, id: &Hash) -> impl Iterator<Item = PublicKey> {
-        let first = chosen(id, self.validators.len());
+    /// All validators, beginning with the one that the id chooses, or one further in each round.
+    fn order(&self, id: &Hash, round: u32) -> impl Iterator<Item = PublicKey> {
+        let first = chosen(id, round, self.validators.len());
         let (before, after) = self.validators.split_at(first);
         after.iter().chain(before).copied()
     }
 }
 
-/// The place of the validator that an id chooses among so many.
-fn chosen(id: &Hash, validators: usize) -> usize {
+/// The place of the validator that an id chooses among so many in a round.
+fn chosen(id: &Hash, round: u32, validators: usize) -> usize {
     let number = id.as_bytes().iter().take(4).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    let number = number.saturating_add(u64::from(round));
     let place = number.checked_rem(u64::try_from(validators).unwrap_or(u64::MAX)).unwrap_or(0);
     usize::try_from(place).unwrap_or(0)
 }
