@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use althing_ledger::{LocatedTransaction, Reader};
-use althing_mempool::Known;
+use althing_mempool::{AdmitError, Known};
 use althing_rpc::api::{ApiError, ErrorCode, WaitUntil};
 use althing_rpc::{Inclusion, Progress, Submission};
 use althing_storage::RocksStore;
@@ -15,9 +15,10 @@ use althing_types::{Hash, ValidatorIndex};
 use tokio::sync::oneshot;
 
 use super::forwarding::Forwarding;
+use super::heads::is_behind;
 use super::intake::{Intake, Rejected};
 use super::mailbox::Mailbox;
-use super::refusal::{busy, internal, ledger_failed, refused_by_pool, rejected};
+use super::refusal::{busy, internal, ledger_failed, refused_by_pool, rejected, syncing};
 use super::tracker::{News, Stage, Tracker};
 use super::turns::{Admission, Order};
 use crate::replica::Replica;
@@ -60,6 +61,9 @@ impl Entrance {
                 match receiver.await.map_err(|_| ending())? {
                     Admission::Admitted => Ok(Submission { id, duplicate: false, progress: Progress::Pending }),
                     Admission::Known => Ok(Submission { id, duplicate: true, progress: self.progress(id).await? }),
+                    Admission::Refused(error) if is_of_this_state(&error) => {
+                        Err(self.refusal_by_state(refused_by_pool(&error)).await)
+                    }
                     Admission::Refused(error) => Err(refused_by_pool(&error)),
                 }
             }
@@ -79,8 +83,26 @@ impl Entrance {
             _ => return Err(rejected(rejected_as)),
         };
         match self.progress(id).await? {
+            Progress::Unknown if rejected_as.is_of_this_state() => {
+                Err(self.refusal_by_state(rejected(rejected_as)).await)
+            }
             Progress::Unknown => Err(rejected(rejected_as)),
             progress => Ok(Submission { id, duplicate: true, progress }),
+        }
+    }
+
+    /// A refusal for a reason that lies in the state. A node that catches up has an old one, by which it takes
+    /// transactions in and refuses none.
+    async fn refusal_by_state(&self, refusal: ApiError) -> ApiError {
+        let reported = match &self.way {
+            Way::Pool(pool) => pool.look(|replica| replica.consensus().reported).await,
+            Way::Forwarding(forwarding) => Ok(forwarding.horizon()),
+        };
+        let height = self.reader.head().header.height;
+        match reported {
+            Ok(reported) if is_behind(height, reported) => syncing(height, reported),
+            Ok(_) => refusal,
+            Err(error) => error,
         }
     }
 
@@ -162,6 +184,14 @@ impl Pool {
     }
 }
 
+/// Whether a newer state might take what the pool refused.
+const fn is_of_this_state(error: &AdmitError) -> bool {
+    matches!(error, AdmitError::SequenceUsed { .. } | AdmitError::SequenceTooFar { .. })
+}
+
 fn ending() -> ApiError {
     ApiError::new(ErrorCode::ShuttingDown, "the node is about to end")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,15 @@
 //! The way of a transaction from an observer to a validator: to one that its id chooses, and to the next when that one
-//! is away, too busy, or silent for a second.
+//! is away, too busy, or silent for a second. What passed the doors here is refused only if f + 1 validators say the same.
 //!
 //! Transactions to one validator share requests, and few requests are under way, so that many callers do not exceed what
 //! a validator answers one peer. What was handed over is remembered within bounds until it is committed here, and handed
-//! over again from time to time: so a validator that took it in and failed costs seconds, and the same bytes again cost
-//! nothing, because a transaction is executed once. After a restart nothing is remembered; a validator still knows.
+//! over again from time to time, each time to another one first: so a validator that took it in and failed, or lied,
+//! costs seconds, and the same bytes again cost nothing, because a transaction is executed once. After a restart nothing is remembered; a validator still knows.
 
 mod courier;
 mod enquiries;
 mod table;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -18,16 +19,18 @@ use althing_ledger::Committed;
 use althing_network::{Handle, RequestError};
 use althing_rpc::api::{ApiError, ErrorCode};
 use althing_rpc::{Progress, Submission};
-use althing_types::{Hash, PublicKey, encode};
+use althing_types::{Hash, Height, PublicKey, encode};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use self::courier::Courier;
 use self::enquiries::Enquiries;
-use self::table::Table;
-use super::asking::{Answer, Request, Standing, Taken};
+use self::table::{Due, Table};
+use self::tally::{Outcome, Tally, Word};
+use super::asking::{Answer, Request, Taken};
 use super::clock::Clock;
 use super::company::Company;
+use super::heads::Horizon;
 use super::stop::locked;
 use super::tasks;
 use super::tracker::{News, Tracker};
@@ -41,17 +44,26 @@ const AGAIN_MAX: usize = 64;
 
 /// The way.
 pub(super) struct Forwarding {
-    handle: Handle,
-    company: Arc<Company>,
-    /// The node keys of all validators, by index.
-    validators: Vec<PublicKey>,
+    parts: ForwardingParts,
     couriers: BTreeMap<PublicKey, Courier>,
     table: Mutex<Table>,
     enquiries: Enquiries,
-    tracker: Arc<Tracker>,
-    clock: Clock,
+}
+
+/// What the way is made of.
+pub(super) struct ForwardingParts {
+    pub(super) handle: Handle,
+    pub(super) company: Arc<Company>,
+    /// How high the chain is.
+    pub(super) horizon: Arc<Horizon>,
+    /// The node keys of all validators, by index.
+    pub(super) validators: Vec<PublicKey>,
+    /// How many of them may be faulty.
+    pub(super) faulty_max: u16,
+    pub(super) tracker: Arc<Tracker>,
+    pub(super) clock: Clock,
     /// Whether a transaction is on the chain, as far as it is here.
-    is_included: IsIncluded,
+    pub(super) is_included: IsIncluded,
 }
 
 /// Looks a transaction up in the ledger's index.
@@ -61,22 +73,21 @@ pub(super) type IsIncluded = Box<dyn Fn(&Hash) -> bool + Send + Sync>;
 enum Handed {
     /// A validator took it, or had it.
     Over { duplicate: bool, progress: Progress },
-    /// Nobody said so, and somebody may have taken it.
-    Perhaps,
+    /// Nobody did.
+    Not(Outcome),
 }
 
 impl Forwarding {
     /// The way to the validators with these node keys. Must be called within the runtime.
-    pub(super) fn new(
-        handle: Handle,
-        company: Arc<Company>,
-        validators: Vec<PublicKey>,
-        (tracker, clock): (Arc<Tracker>, Clock),
-        is_included: IsIncluded,
-    ) -> Self {
-        let couriers = validators.iter().map(|key| (*key, Courier::start(handle.clone(), *key))).collect();
-        let (table, enquiries) = (Mutex::new(Table::default()), Enquiries::default());
-        Self { handle, company, validators, couriers, table, enquiries, tracker, clock, is_included }
+    pub(super) fn new(parts: ForwardingParts) -> Self {
+        let courier = |key: &PublicKey| (*key, Courier::start(parts.handle.clone(), *key));
+        let couriers = parts.validators.iter().map(courier).collect();
+        Self { parts, couriers, table: Mutex::new(Table::default()), enquiries: Enquiries::default() }
+    }
+
+    /// How high certificates show the chain to be.
+    pub(super) fn horizon(&self) -> Height {
+        self.parts.horizon.height()
     }
 
     /// Hands a transaction over that passed the doors here.
@@ -85,19 +96,21 @@ impl Forwarding {
             return Ok(Submission { id, duplicate: true, progress });
         }
         let bytes = Arc::new(bytes);
-        let (duplicate, progress) = match self.hand_over(&id, &bytes).await? {
+        let (duplicate, progress) = match self.hand_over(&id, &bytes, 0).await {
             Handed::Over { duplicate, progress } => (duplicate, progress),
-            Handed::Perhaps => (false, Progress::Pending),
+            Handed::Not(Outcome::Perhaps) => (false, Progress::Pending),
+            Handed::Not(Outcome::Believed(word)) => (true, word.into_answer()?),
+            Handed::Not(Outcome::Nobody(error)) => return Err(error),
         };
         if matches!(progress, Progress::Pending | Progress::Accepted) {
-            locked(&self.table).note(id, &bytes, &progress, self.clock.uptime());
+            locked(&self.table).note(id, &bytes, &progress, self.parts.clock.uptime());
             // Its block may have come while its answer was on the way; nobody would forget it then.
-            if (self.is_included)(&id) {
+            if (self.parts.is_included)(&id) {
                 locked(&self.table).forget(&id);
             }
         }
         if progress == Progress::Accepted {
-            self.tracker.accepted(&id);
+            self.parts.tracker.accepted(&id);
         }
         Ok(Submission { id, duplicate, progress })
     }
@@ -110,12 +123,12 @@ impl Forwarding {
     /// How far a transaction has come by the word of the validator that its id chooses; unknown if it does not answer,
     /// or is asked too much already.
     pub(super) async fn ask(&self, id: Hash) -> Progress {
-        let Some(key) = self.order(&id).find(|key| self.company.has(key)) else { return Progress::Unknown };
-        let Some(turn) = self.enquiries.begin(&id, key, self.clock.uptime()) else { return Progress::Unknown };
+        let Some(key) = self.order(&id, 0).find(|key| self.parts.company.has(key)) else { return Progress::Unknown };
+        let Some(turn) = self.enquiries.begin(&id, key, self.parts.clock.uptime()) else { return Progress::Unknown };
         let answer = async {
             // It is never closed.
             let _turn = turn.acquire().await.ok();
-            self.handle.request(&key, encode(&Request::Whereabouts { id })).await.ok()
+            self.parts.handle.request(&key, encode(&Request::Whereabouts { id })).await.ok()
         };
         let answer = timeout(PATIENCE, answer).await.ok().flatten();
         let progress = match answer.as_deref().map(Answer::from_bytes) {
@@ -123,7 +136,7 @@ impl Forwarding {
             _ => Progress::Unknown,
         };
         if progress == Progress::Unknown {
-            self.enquiries.note_unknown(id, self.clock.uptime());
+            self.enquiries.note_unknown(id, self.parts.clock.uptime());
         }
         progress
     }
@@ -147,11 +160,11 @@ impl Forwarding {
     pub(super) async fn keep(self: Arc<Self>) {
         loop {
             sleep(LOOK_EVERY).await;
-            let due = locked(&self.table).due(self.clock.uptime(), AGAIN_MAX);
+            let due = locked(&self.table).due(self.parts.clock.uptime(), AGAIN_MAX);
             let mut under_way = JoinSet::new();
-            for (id, bytes) in due {
+            for due in due {
                 let forwarding = self.clone();
-                under_way.spawn(async move { forwarding.again(id, bytes).await });
+                under_way.spawn(async move { forwarding.again(due).await });
             }
             while let Some(ended) = under_way.join_next().await {
                 if let Err(error) = ended {
@@ -161,70 +174,85 @@ impl Forwarding {
         }
     }
 
-    async fn again(&self, id: Hash, bytes: Arc<Vec<u8>>) {
-        match self.hand_over(&id, &bytes).await {
-            Ok(Handed::Over { progress: Progress::Accepted, .. }) => {
+    async fn again(&self, Due { id, bytes, round }: Due) {
+        match self.hand_over(&id, &bytes, round).await {
+            Handed::Over { progress: Progress::Accepted, .. } => {
                 locked(&self.table).update(&id, &Progress::Accepted);
-                self.tracker.accepted(&id);
+                self.parts.tracker.accepted(&id);
             }
-            Ok(Handed::Over { progress: Progress::Expired, .. }) => self.gone(&id, &News::Expired),
-            Ok(Handed::Over { progress: Progress::Dropped { reason }, .. }) => self.gone(&id, &News::Dropped(reason)),
-            Ok(Handed::Over { .. } | Handed::Perhaps) => {}
-            Err(error) if error.code.is_retryable() => {}
-            Err(error) if error.code == ErrorCode::TxExpired => self.gone(&id, &News::Expired),
-            Err(error) => self.gone(&id, &News::Dropped(error.message.into_owned())),
+            Handed::Not(Outcome::Believed(word)) => {
+                if let Some(news) = word.into_news() {
+                    self.gone(&id, &news);
+                }
+            }
+            Handed::Over { .. } | Handed::Not(Outcome::Perhaps | Outcome::Nobody(_)) => {}
         }
     }
 
-    /// A validator says that it will not come to be executed. A block that is on its way here may know better, and then
+    /// Enough validators say that it will not come to be executed. A block that is on its way here may know better, and then
     /// says so to whoever asks.
     fn gone(&self, id: &Hash, news: &News) {
         locked(&self.table).forget(id);
-        self.tracker.dropped(id, news);
+        self.parts.tracker.dropped(id, news);
     }
 
-    /// Offers a transaction to one validator after the other until one takes it or refuses it for good.
-    async fn hand_over(&self, id: &Hash, bytes: &Arc<Vec<u8>>) -> Result<Handed, ApiError> {
-        let (mut refused, mut perhaps) = (None, false);
-        for key in self.order(id) {
-            let Some(courier) = self.couriers.get(&key).filter(|_| self.company.has(&key)) else { continue };
-            match timeout(PATIENCE, courier.carry(bytes)).await {
-                Ok(Ok(Taken::Yes { duplicate, standing })) if standing != Standing::Unknown => {
-                    return Ok(Handed::Over { duplicate, progress: standing.into_progress() });
-                }
-                Ok(Ok(Taken::No(refusal))) => {
-                    let error = ApiError::from(refusal);
-                    if !is_better_elsewhere(error.code) {
-                        return Err(error);
-                    }
-                    refused = Some(error);
-                }
-                Ok(Err(RequestError::NotConnected | RequestError::NoAnswer | RequestError::TooLong)) => {}
-                Ok(Err(RequestError::Busy | RequestError::TooMany)) => {
-                    let message = "the validators have more to do than they can";
-                    refused = refused.or(Some(ApiError::new(ErrorCode::Overloaded, message).retry_after_ms(500)));
-                }
-                Ok(Ok(Taken::Yes { .. }) | Err(RequestError::Failed { .. })) | Err(_) => perhaps = true,
+    /// Offers a transaction to one validator after the other until one takes it. Each round begins with another one:
+    /// whoever took it before may be cut off, or lie. The first time, at round 0, enough refusals end it; later
+    /// somebody may have it, so everybody is asked before those are believed who refuse.
+    async fn hand_over(&self, id: &Hash, bytes: &Arc<Vec<u8>>, round: u32) -> Handed {
+        let mut tally = Tally::new(self.parts.faulty_max);
+        for key in self.order(id, round) {
+            let Some(courier) = self.couriers.get(&key).filter(|_| self.parts.company.has(&key)) else { continue };
+            let answer = timeout(PATIENCE, courier.carry(bytes)).await;
+            if let Some(over) = weigh(answer.ok(), &mut tally) {
+                return over;
+            }
+            if let Some(word) = tally.believed().filter(|_| round == 0) {
+                return Handed::Not(Outcome::Believed(word));
             }
         }
-        match refused {
-            _ if perhaps => Ok(Handed::Perhaps),
-            Some(error) => Err(error),
-            None => Err(nobody()),
-        }
+        Handed::Not(tally.into_outcome())
     }
 
-    /// All validators, beginning with the one that the id chooses.
-    fn order(&self, id: &Hash) -> impl Iterator<Item = PublicKey> {
-        let first = chosen(id, self.validators.len());
-        let (before, after) = self.validators.split_at(first);
+    /// All validators, beginning with the one that the id chooses, or one further in each round.
+    fn order(&self, id: &Hash, round: u32) -> impl Iterator<Item = PublicKey> {
+        let first = chosen(id, round, self.parts.validators.len());
+        let (before, after) = self.parts.validators.split_at(first);
         after.iter().chain(before).copied()
     }
 }
 
-/// The place of the validator that an id chooses among so many.
-fn chosen(id: &Hash, validators: usize) -> usize {
+/// Notes what a validator says that does not take a transaction; none if it said nothing in time. Returns it if it does.
+fn weigh(answer: Option<Result<Taken, RequestError>>, tally: &mut Tally) -> Option<Handed> {
+    match answer {
+        Some(Ok(Taken::Yes { duplicate, standing })) => match standing.into_progress() {
+            Progress::Unknown => tally.is_lost(),
+            Progress::Expired => tally.says(Word::Expired),
+            Progress::Dropped { reason } => tally.says(Word::Dropped(reason)),
+            progress => return Some(Handed::Over { duplicate, progress }),
+        },
+        Some(Ok(Taken::No(refusal))) => {
+            let error = ApiError::from(refusal);
+            if is_better_elsewhere(error.code) {
+                tally.is_busy(error);
+            } else {
+                tally.says(Word::Refused(error));
+            }
+        }
+        Some(Err(RequestError::NotConnected | RequestError::NoAnswer | RequestError::TooLong)) => {}
+        Some(Err(RequestError::Busy | RequestError::TooMany)) => {
+            let message = "the validators have more to do than they can";
+            tally.is_busy(ApiError::new(ErrorCode::Overloaded, message).retry_after_ms(500));
+        }
+        Some(Err(RequestError::Failed { .. })) | None => tally.is_lost(),
+    }
+    None
+}
+
+/// The place of the validator that an id chooses among so many in a round.
+fn chosen(id: &Hash, round: u32, validators: usize) -> usize {
     let number = id.as_bytes().iter().take(4).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    let number = number.saturating_add(u64::from(round));
     let place = number.checked_rem(u64::try_from(validators).unwrap_or(u64::MAX)).unwrap_or(0);
     usize::try_from(place).unwrap_or(0)
 }
@@ -244,6 +272,5 @@ const fn is_better_elsewhere(code: ErrorCode) -> bool {
     )
 }
 
-fn nobody() -> ApiError {
-    ApiError::new(ErrorCode::NoValidator, "this observer is connected to no validator").retry_after_ms(1_000)
-}
+#[cfg(test)]
+pub(super) mod tests;

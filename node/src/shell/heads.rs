@@ -22,6 +22,14 @@ use crate::replica::following::verify_head;
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// Blocks below the newest one among which one with a certificate of its own is looked for.
 const LOOKED_AT_MAX: u64 = 16;
+/// Blocks that a node may be behind what others report without counting as one that catches up: reports travel while
+/// blocks are executed.
+const BEHIND_MAX: u64 = 16;
+
+/// Whether a node lacks what has been final for a while.
+pub(super) fn is_behind(height: Height, reported: Height) -> bool {
+    reported.get().saturating_sub(height.get()) > BEHIND_MAX
+}
 
 /// A final block's header and what makes it final.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

@@ -40,6 +40,27 @@ pub(crate) enum Rejected {
     Busy(Refused),
 }
 
+impl Rejected {
+    /// Whether a newer state might take the transaction. What is wrong with its form, signatures, time or gas stays so.
+    pub(crate) const fn is_of_this_state(&self) -> bool {
+        match self {
+            Self::Skipped(_, reason) => match reason {
+                SkipReason::Unauthorized
+                | SkipReason::SequenceUsed { .. }
+                | SkipReason::SequenceAhead { .. }
+                | SkipReason::LanesFull
+                | SkipReason::LaneEnded => true,
+                SkipReason::Expired
+                | SkipReason::TooFarAhead
+                | SkipReason::GasLimit { .. }
+                | SkipReason::SurplusSignatures { .. } => false,
+            },
+            Self::Fails(_) => true,
+            Self::Transaction(_) | Self::Included(_) | Self::Ledger(_) | Self::Busy(_) => false,
+        }
+    }
+}
+
 /// A submission on its way through the doors.
 struct Submission {
     bytes: Vec<u8>,

@@ -139,7 +139,6 @@ fn write_all(items: &Receiver<Item>, lost: &AtomicU64, mut out: impl Write) {
 mod tests {
     use super::*;
     use std::sync::Mutex;
-    use std::sync::mpsc::Sender;
 
     /// A place that takes nothing, and then what it gets.
     #[derive(Clone, Default)]
@@ -199,7 +198,7 @@ mod tests {
         }
         let place = Place::default();
         place.0.lock().expect("no panic").0 = true;
-        let (open, pipe): (Sender<()>, _) = std::sync::mpsc::channel();
+        let (open, pipe) = sync_channel::<()>(1);
         let lines = LogLines::start(Pipe(pipe, place.clone())).expect("there is room for a thread");
         (0..LINES_MAX + 100).for_each(|number| say(&lines, &format!("{number}\n")));
         drop(open);

@@ -20,7 +20,7 @@ use super::desk::Desk;
 use super::entrance::{Entrance, Way};
 use super::executor::Executor;
 use super::follow::{Follower, Pace, Source, Sources};
-use super::forwarding::Forwarding;
+use super::forwarding::{Forwarding, ForwardingParts};
 use super::heads::Horizon;
 use super::intake::Intake;
 use super::mailbox::Mailbox;
@@ -54,7 +54,8 @@ pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, Sta
     let network = runtime.block_on(p2p::start(options, reception))?;
     let handle = network.handle();
 
-    let whole = Whole { ledger, store: store.clone(), company: company.clone(), handle: handle.clone() };
+    let met = (company.clone(), horizon.clone());
+    let whole = Whole { ledger, store: store.clone(), met, handle: handle.clone() };
     let Limbs { stop, clock, tracker, reader, intake, forwarding, blocks, height, closing } =
         whole.start(&runtime, &genesis);
     let (way, tip) = (Way::Forwarding(forwarding.clone()), Tip::from(&*reader.head()));
@@ -105,7 +106,8 @@ fn follow(runtime: &Runtime, follower: Follower, forwarding: Arc<Forwarding>) {
 struct Whole {
     ledger: Ledger<RocksStore>,
     store: RocksStore,
-    company: Arc<Company>,
+    /// Who is connected, and how high they show the chain to be.
+    met: (Arc<Company>, Arc<Horizon>),
     handle: Handle,
 }
 
@@ -134,9 +136,17 @@ impl Whole {
             let index = reader.clone();
             // A store that cannot be read ends the process elsewhere.
             let is_included = Box::new(move |id: &_| index.is_included(id).unwrap_or(false));
-            let validators = genesis.validators().iter().map(|validator| validator.node_key).collect();
-            let told = (tracker.clone(), clock);
-            Arc::new(Forwarding::new(self.handle, self.company, validators, told, is_included))
+            let (company, horizon) = self.met;
+            Arc::new(Forwarding::new(ForwardingParts {
+                handle: self.handle,
+                company,
+                horizon,
+                validators: genesis.validators().iter().map(|validator| validator.node_key).collect(),
+                faulty_max: genesis.validator_set().quorums().f(),
+                tracker: tracker.clone(),
+                clock,
+                is_included,
+            }))
         };
         let blocks = inner_mailbox::<FinalBlock>();
         let (height_sender, height) = watch::channel(self.ledger.head().header.height);

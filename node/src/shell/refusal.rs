@@ -7,12 +7,15 @@ use althing_contracts::SkipReason;
 use althing_ledger::LedgerError;
 use althing_mempool::AdmitError;
 use althing_rpc::api::{ApiError, ErrorCode, refusal_of};
+use althing_types::Height;
 
 use crate::shell::intake::Rejected;
 use crate::shell::mailbox::Refused;
 
 /// How long whoever meets a full queue should wait, in milliseconds.
 const RETRY_MS: u64 = 100;
+/// How long whoever meets a node that catches up should wait, in milliseconds.
+const SYNCING_MS: u64 = 1_000;
 
 /// The ledger has no answer, or cannot be read.
 pub(super) fn ledger_failed(error: LedgerError) -> ApiError {
@@ -55,6 +58,15 @@ pub(super) fn rejected(rejected: Rejected) -> ApiError {
         Rejected::Ledger(error) => ledger_failed(error),
         Rejected::Busy(refused) => busy(refused),
     }
+}
+
+/// The state by which a transaction would be refused is an old one.
+pub(super) fn syncing(height: Height, reported: Height) -> ApiError {
+    let message = "the node is catching up, and by its old state it cannot refuse the transaction";
+    ApiError::new(ErrorCode::Syncing, message)
+        .with_number("height", height.get())
+        .with_number("targetHeight", reported.get())
+        .retry_after_ms(SYNCING_MS)
 }
 
 fn skipped(reason: SkipReason) -> ApiError {

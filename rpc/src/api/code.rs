@@ -131,7 +131,7 @@ error_codes! {
     /// No certificate covers the height yet.
     ProofUnavailable = 2006, "PROOF_UNAVAILABLE", retry, "ask again after the next block";
 
-    /// The node is catching up with the chain.
+    /// The node is catching up with the chain, and by its old state it would refuse the transaction.
     Syncing = 3001, "SYNCING", retry, "ask another node, or wait until readyz answers 200";
     /// The node is about to end.
     ShuttingDown = 3002, "SHUTTING_DOWN", retry, "ask another node";
@@ -144,7 +144,7 @@ error_codes! {
         "subscriptions need a WebSocket at the same address, batches need HTTP; over HTTP there is tx_wait";
     /// The node is an observer, and only a validator can do this.
     NotAValidator = 3006, "NOT_A_VALIDATOR", retry, "ask a validator; node_peers names those that this node knows";
-    /// The observer is connected to no validator, so it can hand over nothing.
+    /// The observer is connected to too few validators to hand the transaction over, or to believe their refusal.
     NoValidator = 3007, "NO_VALIDATOR", retry, "send the same bytes again after retryAfterMs, or to another node";
 
     /// The request was addressed to a name, or comes from a page, that this node does not serve.

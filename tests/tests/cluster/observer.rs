@@ -16,7 +16,7 @@ use super::process::{Home, Process, log_of, program};
 use super::rpc::{call, get};
 
 /// A network with one observer, all running and connected.
-fn running() -> (Network, Nodes, Process) {
+pub(super) fn running() -> (Network, Nodes, Process) {
     let network = Network::with_observers(VALIDATORS, 1);
     let nodes = Nodes::start(&network);
     let observer = Process::start(&network.observer_home(0));
@@ -24,7 +24,7 @@ fn running() -> (Network, Nodes, Process) {
     (network, nodes, observer)
 }
 
-fn wait_connected(observer: &Process, home: &Home, validators: usize) {
+pub(super) fn wait_connected(observer: &Process, home: &Home, validators: usize) {
     let connected =
         || call(observer.rpc, "node_status", &json!({})).expect("it answers")["peers"]["connected"].as_u64();
     let is_connected = || connected() >= u64::try_from(validators).ok();

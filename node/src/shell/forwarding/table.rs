@@ -30,6 +30,17 @@ struct Entry {
     bytes: Arc<Vec<u8>>,
     is_accepted: bool,
     due: (Duration, u64),
+    /// How often it was handed over again.
+    rounds: u32,
+}
+
+/// A transaction that is to be handed over again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) id: Hash,
+    pub(super) bytes: Arc<Vec<u8>>,
+    /// Which time this is; the first is 1.
+    pub(super) round: u32,
 }
 
 impl Table {
@@ -41,7 +52,7 @@ impl Table {
         let due = (now + AGAIN_AFTER, self.number);
         self.bytes += bytes.len();
         self.by_due.insert(due, id);
-        self.by_id.insert(id, Entry { bytes: bytes.clone(), is_accepted, due });
+        self.by_id.insert(id, Entry { bytes: bytes.clone(), is_accepted, due, rounds: 0 });
         while self.by_id.len() > COUNT_MAX || self.bytes > BYTES_MAX {
             let Some(oldest) = self.by_due.first_key_value().map(|(_, id)| *id) else { return };
             self.forget(&oldest);
@@ -70,7 +81,7 @@ impl Table {
     }
 
     /// Those that are to be handed over again now, at most `max`; they are due again later.
-    pub(super) fn due(&mut self, now: Duration, max: usize) -> Vec<(Hash, Arc<Vec<u8>>)> {
+    pub(super) fn due(&mut self, now: Duration, max: usize) -> Vec<Due> {
         let due = self.by_due.range(..=(now, u64::MAX)).take(max).map(|(_, id)| *id);
         let due: Vec<Hash> = due.collect();
         let mut taken = Vec::with_capacity(due.len());
@@ -80,7 +91,8 @@ impl Table {
             self.number += 1;
             entry.due = (now + AGAIN_AFTER, self.number);
             self.by_due.insert(entry.due, id);
-            taken.push((id, entry.bytes.clone()));
+            entry.rounds = entry.rounds.saturating_add(1);
+            taken.push(Due { id, bytes: entry.bytes.clone(), round: entry.rounds });
         }
         taken
     }
@@ -115,9 +127,10 @@ mod tests {
         let mut table = Table::default();
         table.note(id(1), &Arc::new(vec![0; 10]), &Progress::Pending, at(0));
         assert!(table.due(at(2), 9).is_empty());
-        assert_eq!(table.due(at(3), 9).len(), 1);
+        let due = |round: u32| Due { id: id(1), bytes: Arc::new(vec![0; 10]), round };
+        assert_eq!(table.due(at(3), 9), [due(1)]);
         assert!(table.due(at(4), 9).is_empty(), "it was handed over a moment ago");
-        assert_eq!(table.due(at(6), 9).len(), 1);
+        assert_eq!(table.due(at(6), 9), [due(2)]);
         table.forget(&id(1));
         assert!(table.due(at(60), 9).is_empty() && table.is_empty());
         assert_eq!(table.load(), (0, 0));

@@ -12,13 +12,11 @@ use althing_types::{Height, Monotonic, VoteKind};
 
 use super::{Place, Window};
 use crate::shell::entrance::Pool;
+use crate::shell::heads::is_behind;
 use crate::shell::stop::locked;
 
 /// How long work may wait before the node counts as not ready.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
-/// Blocks that a node may be behind what others report without counting as one that catches up: reports travel while
-/// blocks are executed.
-const BEHIND_MAX: u64 = 16;
 
 /// What `healthz` asks of every node.
 struct Findings {
@@ -185,11 +183,6 @@ impl Window {
 
 fn check(ok: bool, well: &str, ill: &str) -> CheckView {
     CheckView { ok, detail: if ok { well } else { ill }.to_owned() }
-}
-
-/// Whether a node lacks what has been final for a while.
-fn is_behind(height: Height, reported: Height) -> bool {
-    reported.get().saturating_sub(height.get()) > BEHIND_MAX
 }
 
 fn is_connected(peer: &PeerStatus) -> bool {
