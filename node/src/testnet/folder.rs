@@ -280,7 +280,11 @@ impl Layout {
 
     /// Removes what was begun of a network that could not be made; what cannot be removed is replaced by the next
     /// attempt. The lock goes last, and stays where anything else does: without it the folder would be somebody else's.
+    /// Where a node has run there was a network once, and its document stays.
     fn unmake(&self) {
+        if self.home(0).exists() {
+            return;
+        }
         let _left = fs::remove_dir_all(self.at(KEYS));
         let _left = fs::remove_file(self.at(GENESIS));
         let entries = fs::read_dir(&self.0).map(|entries| entries.flatten().filter(|entry| entry.file_name() != LOCK));
@@ -292,6 +296,7 @@ impl Layout {
 
     /// Removes the network, the lock last: whoever waits for that must not find half of a network.
     fn remove(&self) -> Result<(), TestnetError> {
+        use io::ErrorKind::{DirectoryNotEmpty, NotADirectory, ResourceBusy};
         let entries = match fs::read_dir(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             entries => entries.map_err(io_error("list", &self.0))?,
@@ -306,10 +311,8 @@ impl Layout {
         }
         gone(fs::remove_file(self.at(LOCK))).map_err(io_error("remove", &self.at(LOCK)))?;
         match fs::remove_dir(&self.0) {
-            // Somebody began anew in it at this moment, or a disk is mounted there.
-            Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::ResourceBusy) => {
-                Ok(())
-            }
+            // Somebody began anew in it at this moment, a disk is mounted there, or a link leads there.
+            Err(error) if matches!(error.kind(), DirectoryNotEmpty | ResourceBusy | NotADirectory) => Ok(()),
             removed => gone(removed).map_err(io_error("remove", &self.0)),
         }
     }

@@ -365,6 +365,42 @@ fn a_port_in_use_is_named_and_nothing_is_left_running() {
     }
 }
 
+/// On a disk with little room: a network cannot be made, in a folder of its own or in a temporary one, and then can. Each
+/// line begins with what it says; the disk is seen by this script only, so it takes its network down itself.
+const FULL_DISK: &str = r#"
+mount -t tmpfs -o size=40k none "$DISK" || { echo "refused"; exit; }
+trap '"$PROGRAM" testnet down --dir "$DISK/net" --quiet >/dev/null 2>&1' EXIT
+up() { "$PROGRAM" testnet up --detach --validators 1 --accounts 40 --base-port 0 --output json "$@" 2>&1 >/dev/null; }
+said=$(up --dir "$DISK/net"); echo "first: $? $said"
+said=$(TMPDIR="$DISK" up --ephemeral); echo "temporary: $? $said"
+echo "left:" $(ls -A "$DISK")
+mount -o remount,size=512m "$DISK"
+said=$(up --dir "$DISK/net"); echo "second: $? $said"
+said=$("$PROGRAM" testnet down --dir "$DISK/net" 2>&1); echo "down: $? $said"
+"#;
+
+#[test]
+fn a_start_that_found_the_disk_full_is_not_in_the_way_of_the_next_one() {
+    let place = Place::new();
+    fs::create_dir(&place.dir).expect("ours");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", FULL_DISK]).env("DISK", &place.dir).stdin(Stdio::null());
+    let ran = command.env("PROGRAM", env!("CARGO_BIN_EXE_althing-under-test")).output();
+    let shown = match ran {
+        Ok(output) => text(&output.stdout),
+        Err(error) => return skipped(&format!("there is no `unshare` for a disk of one's own: {error}")),
+    };
+    if shown.is_empty() || shown.starts_with("refused") {
+        return skipped("a disk of one's own needs Linux and its administrator");
+    }
+    let line = |name: &str| shown.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("(nothing)").trim();
+    for name in ["first:", "temporary:"] {
+        assert!(line(name).starts_with("1 ") && line(name).contains("No space left"), "{shown}");
+    }
+    assert_eq!(line("left:"), "", "{shown}");
+    assert!(line("second:").starts_with('0') && line("down:").starts_with("0 the testnet is down"), "{shown}");
+}
+
 #[test]
 fn a_second_up_shows_the_network_that_runs() {
     let place = Place::new();

@@ -116,6 +116,10 @@ fn of_a_network_that_fails_after_its_keys_nothing_stays() {
     let ports = ports::choose(0, 2).expect("there are free ports");
     layout.make(&new(&options(&dir)), &ports).expect("keys and document");
     assert!(dir.join(KEYS).exists() && dir.join(GENESIS).exists());
+    fs::create_dir(layout.home(0)).expect("ours");
+    layout.unmake();
+    assert!(dir.join(GENESIS).exists(), "a node has run here");
+    fs::remove_dir(layout.home(0)).expect("ours");
     layout.unmake();
     assert!(!dir.exists());
 }
