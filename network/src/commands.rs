@@ -70,8 +70,8 @@ impl Commands {
         Ok(())
     }
 
-    /// Accuses a peer, which must be a known one: their number is what bounds this. Of several accusations that wait the
-    /// first counts, because what follows is often its consequence.
+    /// Accuses a peer, which must be a known one: their number is what bounds this. Of several accusations that wait
+    /// the first counts, because what follows is often its consequence.
     pub(crate) fn accuse(&self, peer: PublicKey, why: String) {
         let mut inner = self.lock();
         if !inner.is_closed {

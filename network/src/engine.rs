@@ -1,8 +1,9 @@
 //! The event loop: one task that owns the swarm, hears what happened to connections and streams, and keeps every peer
 //! at exactly one usable connection.
 //!
-//! It receives, calls one handler, and looks at the clock a few times a second; frames do not pass through it. What takes
-//! longer runs in tasks that report back, and a task that panics reports that. Invariants: a peer has at most one link; only on a link that has shown our genesis are frames read or written; the receiver hears true and false
+//! It receives, calls one handler, and looks at the clock a few times a second; frames do not pass through it. What
+//! takes longer runs in tasks that report back, and a task that panics reports that. Invariants: a peer has at most one
+//! link; only on a link that has shown our genesis are frames read or written; the receiver hears true and false
 //! alternately for each peer; a peer with an address and without a link always has a dial running or a next dial.
 
 mod answering;

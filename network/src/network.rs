@@ -135,9 +135,9 @@ impl Handle {
     }
 
     /// Gives a message to all peers that follow the topic. Nobody is told if there are none, if it is longer than
-    /// [`crate::GOSSIP_BYTES_MAX`], if too much waits, or if it is above the rate: twenty heads and fifty transactions a
-    /// second, and twice that at once. The last three are counted. The same bytes are published once in ten seconds at
-    /// most. Where neither this node nor one of its peers is an observer, nobody listens and nothing is published.
+    /// [`crate::GOSSIP_BYTES_MAX`], if too much waits, or if it is above the rate: twenty heads and fifty transactions
+    /// a second, and twice that at once. The last three are counted. The same bytes are published once in ten seconds
+    /// at most. Where neither this node nor one of its peers is an observer, nobody listens and nothing is published.
     pub fn publish(&self, topic: Topic, bytes: Vec<u8>) {
         let fits = bytes.len() <= GOSSIP_BYTES_MAX;
         if !fits || self.shared.commands.push(Command::Publish(topic, bytes)).is_err() {
@@ -146,10 +146,11 @@ impl Handle {
     }
 
     /// Says that a peer sent what no honest one sends, on any thread and without waiting. `why` is for the operator, as
-    /// the rest of a sentence after "it sent ", of 256 characters at most. The connection is closed, and the peer is let
-    /// in again after a pause: ten seconds, twice as long each time up to ten minutes, and ten seconds again once it has
-    /// behaved for half an hour. It is the same as [`crate::Misbehaviour`] from the receiver. While a pause runs nothing
-    /// more happens, so it may be said for each message of many. About a key that is not a peer's nothing happens.
+    /// the rest of a sentence after "it sent ", of 256 characters at most. The connection is closed, and the peer is
+    /// let in again after a pause: ten seconds, twice as long each time up to ten minutes, and ten seconds again once
+    /// it has behaved for half an hour. It is the same as [`crate::Misbehaviour`] from the receiver. While a pause runs
+    /// nothing more happens, so it may be said for each message of many. About a key that is not a peer's nothing
+    /// happens.
     pub fn misbehaved(&self, key: &PublicKey, why: impl Into<String>) {
         self.shared.accuse(key, &why.into());
     }

@@ -26,8 +26,8 @@ pub struct Options {
     pub agent: String,
     /// Our node key. It is not the key that votes.
     pub key: SecretKey,
-    /// Where we listen. Port 0 lets the system pick one; [`crate::Network::listen_addr`] says which. `[::]` stands for all
-    /// addresses of both families, `0.0.0.0` for those of IPv4.
+    /// Where we listen. Port 0 lets the system pick one; [`crate::Network::listen_addr`] says which. `[::]` stands for
+    /// all addresses of both families, `0.0.0.0` for those of IPv4.
     pub listen: SocketAddr,
     /// What we are.
     pub role: Role,

@@ -1,4 +1,5 @@
-//! How long a peer that misbehaved is not let in: shortly at first, so that a mistake costs little, and longer each time.
+//! How long a peer that misbehaved is not let in: shortly at first, so that a mistake costs little, and longer each
+//! time.
 //!
 //! Nothing here closes anything or knows what was done; it counts. A restart of the event loop forgets.
 

@@ -12,7 +12,8 @@ pub trait Receiver: Send + Sync + 'static {
     /// A frame of a peer. Frames of one peer and class come one at a time and in their order; there is no order between
     /// classes. The stream is read on only when the future is done, which is back-pressure on this peer in this class
     /// and on nobody else. An error closes the connection, and the peer is let in again after a pause, as after
-    /// [`crate::Handle::misbehaved`]. Frames come only between a true and the next false of [`Receiver::connected`], or a moment after that false.
+    /// [`crate::Handle::misbehaved`]. Frames come only between a true and the next false of [`Receiver::connected`], or
+    /// a moment after that false.
     fn frame(
         &self,
         from: &PublicKey,

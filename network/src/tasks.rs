@@ -1,8 +1,8 @@
 //! The tasks of the network: all are known, all end when it stops, and none dies unseen.
 //!
 //! What libp2p spawns goes through here as well. A panic in one of its tasks leaves the swarm waiting for that task for
-//! ever, so it is reported and the swarm is built anew. Tasks of ours bring their results, and panics, to the event loop
-//! themselves.
+//! ever, so it is reported and the swarm is built anew. Tasks of ours bring their results, and panics, to the event
+//! loop themselves.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;

@@ -52,8 +52,8 @@ const IDLE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 /// How long opening the listener may take.
 const LISTEN: Duration = Duration::from_secs(5);
 
-/// Everything that reacts to connections. Limits come first: what they refuse, the others never see. Handshakes of others
-/// are bounded by the gate, which knows from where peers come.
+/// Everything that reacts to connections. Limits come first: what they refuse, the others never see. Handshakes of
+/// others are bounded by the gate, which knows from where peers come.
 #[derive(NetworkBehaviour)]
 #[behaviour(prelude = "libp2p::swarm::derive_prelude")]
 pub(crate) struct Behaviour {

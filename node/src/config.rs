@@ -117,8 +117,8 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        // What strangers and peers do wrong on the ports is counted, and is no event of this node. A directive holds for
-        // all targets that begin with it, so the second is for every crate of libp2p.
+        // What strangers and peers do wrong on the ports is counted, and is no event of this node. A directive holds
+        // for all targets that begin with it, so the second is for every crate of libp2p.
         let filter = "info,libp2p=error,libp2p_gossipsub=off,jsonrpsee_core=error,jsonrpsee_server=error";
         Self { filter: filter.to_owned(), format: LogFormat::Human }
     }

@@ -29,8 +29,8 @@ pub(super) const SETUP: Duration = Duration::from_secs(5);
 /// A connection without a sign of life for so long is given up. Pings come every two seconds.
 pub(super) const SILENCE: Duration = Duration::from_secs(8);
 
-/// Requests of one peer in a second. A follower asks for runs of blocks and for their batches in turn, each with up to a
-/// megabyte of answer; one that needs more waits for its turn.
+/// Requests of one peer in a second. A follower asks for runs of blocks and for their batches in turn, each with up to
+/// a megabyte of answer; one that needs more waits for its turn.
 const REQUESTS_PER_SECOND: u32 = 20;
 /// Requests at once: those of several seconds.
 const REQUESTS_AT_ONCE: u32 = 5 * REQUESTS_PER_SECOND;
@@ -39,8 +39,8 @@ const REQUESTS_AT_ONCE: u32 = 5 * REQUESTS_PER_SECOND;
 const ANSWER_BYTES_PER_SECOND: u32 = 16 * 1_024 * 1_024;
 /// Bytes of gossip from one peer in a second: several times what heads of a large committee need.
 const GOSSIP_BYTES_PER_SECOND: u32 = 2 * 1_024 * 1_024;
-/// How often a living connection of a peer may be replaced by a newer one in a minute, and at once, before that is taken
-/// for two nodes with one key. Each of the two waits longer each time, so they are found out in the first minute.
+/// How often a living connection of a peer may be replaced by a newer one in a minute, and at once, before that is
+/// taken for two nodes with one key. Each of the two waits longer each time, so they are found out in the first minute.
 const REPLACEMENTS: (u32, u32) = (2, 3);
 
 /// One peer.

@@ -1,6 +1,6 @@
-//! What handles ask for, the answers of peers, and gossip: a message that comes in goes to the receiver in a task of its
-//! own, within limits for each peer, and on from there if it was accepted. All of it is for peers that are connected and
-//! have shown our genesis, and for nobody else.
+//! What handles ask for, the answers of peers, and gossip: a message that comes in goes to the receiver in a task of
+//! its own, within limits for each peer, and on from there if it was accepted. All of it is for peers that are
+//! connected and have shown our genesis, and for nobody else.
 
 use std::sync::Arc;
 

@@ -209,7 +209,7 @@ async fn a_dead_connection_yields_to_a_newcomer_that_would_lose_against_a_living
     let mut again = Raw::new(&secret(large), key(small), Role::Validator);
     again.dial(node.network.listen_addr().port());
     again.until("it is taken in use", |raw| raw.streams_of_target == Class::COUNT).await;
-    assert_eq!(node.owner.changes_of(key(large)), [true, false, true]);
+    until("it is up", || node.owner.changes_of(key(large)) == [true, false, true]).await;
     node.network.stop().await;
 }
 

@@ -73,8 +73,8 @@ async fn a_peer_is_let_in_at_once_while_strangers_hold_all_their_places() {
         }
     }
     sleep(Duration::from_millis(200)).await;
-    let is_open = |socket: &tokio::net::TcpStream| matches!(socket.try_read(&mut [0; 64]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
-    let held = silent.iter().filter(|socket| is_open(socket)).count();
+    let would_block = |error: std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
+    let held = silent.iter().filter(|socket| socket.try_read(&mut [0; 64]).is_err_and(would_block)).count();
     assert!((60..=64).contains(&held), "{held} strangers hold places");
     let second = Node::start(validator(1, 0, &[Some(port), None])).await;
     let took = time(second.connects(key(0))).await;
