@@ -6,6 +6,7 @@ use althing_client::{ClientError, Connection};
 use althing_types::{Hash, SignedTransaction};
 use clap::Args;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
@@ -57,10 +58,12 @@ pub(crate) fn submit(
     let connection = remote.connect()?;
     let bytes = const_hex::encode_prefixed(transaction.to_bytes());
     let wait_until = if waiting.no_wait { "none" } else { "finalized" };
-    let question = json!({ "tx": bytes, "waitUntil": wait_until, "timeoutMs": waiting.question_ms() });
     let id = transaction.id();
     wait_for(async {
-        let (mut answer, was_taken) = match patiently(&connection, "tx_submit", &question, waiting).await {
+        let patience = waiting.begin();
+        let question =
+            |left_ms: u64| json!({ "tx": bytes, "waitUntil": wait_until, "timeoutMs": left_ms.min(QUESTION_MS_MAX) });
+        let (mut answer, was_taken) = match patiently(&connection, "tx_submit", &question, &patience).await {
             Ok(answer) => (answer, true),
             Err(error) if may_have_arrived(&error) => {
                 output.note(&format!("the answer got lost ({error}); {id} may have arrived and is followed"));
@@ -74,7 +77,7 @@ pub(crate) fn submit(
         }
         let is_enough = waiting.no_wait && was_taken && is_open(&answer);
         if !is_enough && is_open(&answer) {
-            answer = follow(&connection, id, answer, waiting).await?;
+            answer = follow(&connection, id, answer, &patience).await?;
         }
         Ok(Submitted { answer, is_enough })
     })
@@ -83,7 +86,7 @@ pub(crate) fn submit(
 /// Waits for a transaction that is known by its id.
 pub(crate) fn wait(remote: &Remote, id: Hash, waiting: &Waiting) -> Result<Value, Failure> {
     let connection = remote.connect()?;
-    wait_for(follow(&connection, id, pending(id), waiting))
+    wait_for(async { follow(&connection, id, pending(id), &waiting.begin()).await })
 }
 
 fn pending(id: Hash) -> Value {
@@ -92,12 +95,12 @@ fn pending(id: Hash) -> Value {
 
 /// Asks until the transaction is decided, or the time is over; then what is known so far is the answer, and its status
 /// says that it is not decided. A node that is away for a while may come back.
-async fn follow(connection: &Connection, id: Hash, mut answer: Value, waiting: &Waiting) -> Result<Value, Failure> {
-    let question = json!({ "txId": id.to_string(), "timeoutMs": waiting.question_ms() });
-    let all = Duration::from_millis(waiting.timeout);
-    let asked = tokio::time::timeout(all, async {
-        loop {
-            match patiently(connection, "tx_wait", &question, waiting).await {
+async fn follow(connection: &Connection, id: Hash, mut answer: Value, patience: &Patience) -> Result<Value, Failure> {
+    let question = |left_ms: u64| json!({ "txId": id.to_string(), "timeoutMs": left_ms.min(QUESTION_MS_MAX) });
+    // The node answers within the time that it is given; one that does not is not waited for.
+    let asked = timeout_at(patience.ends, async {
+        while patience.left_ms() > 0 {
+            match patiently(connection, "tx_wait", &question, patience).await {
                 Ok(known) => answer = known,
                 Err(ClientError::Unreachable { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -106,9 +109,10 @@ async fn follow(connection: &Connection, id: Hash, mut answer: Value, waiting: &
                 return Ok(());
             }
             if answer["status"] != "accepted" {
-                tokio::time::sleep(Duration::from_millis(RETRY_MS_DEFAULT)).await;
+                sleep(Duration::from_millis(RETRY_MS_DEFAULT)).await;
             }
         }
+        Ok(())
     });
     match asked.await {
         Ok(Err(failure)) => Err(failure),
@@ -120,16 +124,14 @@ async fn follow(connection: &Connection, id: Hash, mut answer: Value, waiting: &
 async fn patiently(
     connection: &Connection,
     method: &str,
-    question: &Value,
-    waiting: &Waiting,
+    question: &impl Fn(u64) -> Value,
+    patience: &Patience,
 ) -> Result<Value, ClientError> {
-    let mut left = waiting.timeout;
     loop {
-        match connection.call(method, question).await {
-            Err(ClientError::Refused(refusal)) if refusal.retryable && left > 0 => {
-                let pause = refusal.retry_after_ms.unwrap_or(RETRY_MS_DEFAULT).clamp(1, left);
-                left -= pause;
-                tokio::time::sleep(Duration::from_millis(pause)).await;
+        match connection.call(method, &question(patience.left_ms())).await {
+            Err(ClientError::Refused(refusal)) if refusal.retryable && patience.left_ms() > 0 => {
+                let pause = refusal.retry_after_ms.unwrap_or(RETRY_MS_DEFAULT).clamp(1, patience.left_ms().max(1));
+                sleep(Duration::from_millis(pause)).await;
             }
             answer => return answer,
         }
@@ -152,7 +154,21 @@ fn is_open(answer: &Value) -> bool {
 }
 
 impl Waiting {
-    fn question_ms(&self) -> u64 {
-        self.timeout.min(QUESTION_MS_MAX)
+    /// The time runs from here on, whatever it is spent on.
+    fn begin(&self) -> Patience {
+        Patience { ends: Instant::now() + Duration::from_millis(self.timeout) }
+    }
+}
+
+/// Until when somebody waits.
+struct Patience {
+    ends: Instant,
+}
+
+impl Patience {
+    /// What is left, in milliseconds.
+    fn left_ms(&self) -> u64 {
+        let left = self.ends.saturating_duration_since(Instant::now());
+        u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -1,6 +1,7 @@
 //! Four validators as four processes: they agree over real sockets, go on without one, wait without two, and whoever was
 //! away catches up and votes again.
 
+use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::network::{Network, status, submit};
 use super::nodes::{AMOUNT, Nodes, PATIENCE, VALIDATORS, eventually, height_of, is_final, state_at, transfer};
-use super::process::now;
+use super::process::{finished, now, program};
 use super::rpc::call;
 
 /// How long four validators without one may take until a transfer is final: three times the figure of two seconds.
@@ -105,6 +106,7 @@ fn two_of_four_make_nothing_final_and_go_on_as_soon_as_a_third_is_back() {
         assert!(height_of(node) <= height + 1, "two of four made a block final");
         assert_ne!(status(node, &waiting.id()).ok().map(|status| status["status"] == "finalized"), Some(true));
     }
+    check_patience(&network, nodes.rpc(0), receiver);
     nodes.restart(2);
     let returned_at = now();
     let is_final = || is_final(nodes.rpc(0), &waiting.id());
@@ -113,6 +115,21 @@ fn two_of_four_make_nothing_final_and_go_on_as_soon_as_a_third_is_back() {
     let goal = height_of(nodes.rpc(0));
     assert!(eventually(PATIENCE, || height_of(nodes.rpc(3)) >= goal), "{}", nodes.log(3));
     assert_eq!(state_at(nodes.rpc(3), goal), state_at(nodes.rpc(0), goal));
+}
+
+/// Whoever sends where nothing becomes final waits as long as he said and no longer, and learns that it is open.
+fn check_patience(network: &Network, node: SocketAddr, to: Address) {
+    let (home, began) = (network.home(0), now());
+    let mut command = program();
+    command.args(["send", "--amount", "1", "--timeout", "2s", "--output", "json", "--rpc", &format!("http://{node}")]);
+    command.arg("--to").arg(network.text(to)).arg("--genesis").arg(&home.genesis);
+    let output = finished({
+        command.arg("--key").arg(home.genesis.with_file_name("keys").join("DEV-account-2.pem"));
+        command
+    });
+    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
+    let took = began.elapsed();
+    assert!((Duration::from_secs(2)..Duration::from_millis(3_800)).contains(&took), "it waited {took:?} of 2 s");
 }
 
 #[test]
