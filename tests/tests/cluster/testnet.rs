@@ -240,31 +240,28 @@ fn nodes_in(dir: &Path) -> Vec<u32> {
 
 #[test]
 fn whatever_a_start_that_is_killed_has_started_is_gone_before_the_next_one_begins() {
-    let place = Place::new();
-    for recorded in 0..usize::from(SEVERAL) {
+    for started in 0..SEVERAL {
+        let place = Place::new();
         let several = SEVERAL.to_string();
         let mut command = place.command(&["up", "--validators", &several, "--base-port", "0", "--quiet"]);
         let mut starting = command.stdout(Stdio::null()).spawn().expect("the program can be started");
-        let record = place.dir.join("run.json");
-        until("so many nodes are recorded", || {
-            let record = fs::read(&record).unwrap_or_default();
-            let record: Value = serde_json::from_slice(&record).unwrap_or_default();
-            let is_ours = record["supervisor"]["pid"] == starting.id();
-            let nodes = record["nodes"]
-                .as_array()
-                .map_or(0, |nodes| nodes.iter().filter(|node| !node["process"].is_null()).count());
-            is_ours && nodes >= recorded
-        });
+        let log = place.dir.join(format!("node-{started}/log.txt"));
+        let end = now() + PATIENCE;
+        // Without a pause: the moment in which a node runs and is not recorded is short.
+        while !log.exists() {
+            assert!(now() < end, "it starts its nodes");
+            std::thread::yield_now();
+        }
         starting.kill().expect("ours");
         starting.wait().expect("ours");
-        // No time to lose: what was started just now has not seen yet that it is alone.
+        // At once: what was started just now has not seen yet that it is alone.
         let network = place.json(&["up", "--detach"]);
         let mut expected = pids(&network);
         expected.sort_unstable();
         if Path::new("/proc/self").exists() {
             let mut found = nodes_in(&place.dir);
             found.sort_unstable();
-            assert_eq!(found, expected, "killed when {recorded} were recorded");
+            assert_eq!(found, expected, "killed when node {started} was started");
         }
         place.json(&["down"]);
         assert_gone(&network);
