@@ -13,7 +13,7 @@ use libp2p::swarm::ConnectionId;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::entry::Phase;
-use super::{Engine, Panicked, Report};
+use super::{Engine, Report};
 use crate::figures;
 use crate::receiver::Receiver;
 use crate::requests::{ANSWER_BYTES_MAX, Answer, REQUEST_TIMEOUT, REQUESTS_PER_PEER_MAX};
@@ -90,9 +90,7 @@ impl<R: Receiver> Engine<R> {
             sleep(turn).await;
             timeout(REQUEST_TIMEOUT, receiver.request(&key, bytes)).await.unwrap_or(None)
         };
-        self.run_task("request", work, move |answer| {
-            Report::Answered(request, channel, answer.unwrap_or_else(|Panicked| None))
-        });
+        self.run_task("request", work, move |answer| Report::Answered(request, channel, answer.unwrap_or(None)));
     }
 
     /// The receiver answered a request. The answer is written when its bytes are paid for.

@@ -142,11 +142,10 @@ impl Raw {
             }
             SwarmEvent::ConnectionClosed { connection_id, .. } => self.closed.push(connection_id),
             SwarmEvent::OutgoingConnectionError { .. } => self.failed_dials += 1,
-            SwarmEvent::Behaviour(BehaviourEvent::Requests(event)) => {
-                if let Event::Message { message: Message::Response { response, .. }, .. } = event {
-                    self.answers.push(response);
-                }
-            }
+            SwarmEvent::Behaviour(BehaviourEvent::Requests(Event::Message {
+                message: Message::Response { response, .. },
+                ..
+            })) => self.answers.push(response),
             SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => {
                 let is_refusal = matches!(event, GossipEvent::Of(gossipsub::Event::GossipsubNotSupported { .. }));
                 self.has_no_gossip |= is_refusal;
