@@ -10,7 +10,7 @@ use libp2p::request_response::{Event, Message, OutboundFailure};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use super::{Engine, Panicked, Report};
+use super::{Engine, Report};
 use crate::commands::Command;
 use crate::gossip::GossipEvent;
 use crate::receiver::{Receiver, Topic, Verdict};
@@ -40,10 +40,14 @@ impl<R: Receiver> Engine<R> {
             Command::PanicInTask(peer) => {
                 let id = identity::peer_id(&peer).expect("a good key");
                 let connection = self.peers[&id].link.as_ref().expect("it is connected").connection;
-                self.run_task("test", async { panic!("a test asked for it") }, move |result: Result<(), Panicked>| {
-                    result.expect_err("it panicked");
-                    Report::Panicked(id, connection)
-                });
+                self.run_task(
+                    "test",
+                    async { panic!("a test asked for it") },
+                    move |result: Result<(), super::Panicked>| {
+                        result.expect_err("it panicked");
+                        Report::Panicked(id, connection)
+                    },
+                );
             }
         }
     }
@@ -120,7 +124,7 @@ impl<R: Receiver> Engine<R> {
         let receiver = Arc::clone(&self.receiver);
         let judge = async move { timeout(REQUEST_TIMEOUT, receiver.gossip(&key, topic, message.data)).await };
         self.run_task("gossip", judge, move |verdict| {
-            let verdict = verdict.map_or_else(|Panicked| Verdict::Ignore, |verdict| verdict.unwrap_or(Verdict::Ignore));
+            let verdict = verdict.map_or(Verdict::Ignore, |verdict| verdict.unwrap_or(Verdict::Ignore));
             Report::Judged(source, message_id, topic, verdict)
         });
     }
