@@ -232,19 +232,8 @@ impl Node {
         // From here on something may be signed; the folder is no longer a new one.
         folder.bind(&genesis.hash())?;
 
-        let replica = Replica::start(
-            replica::Config {
-                committee: genesis.committee(),
-                me,
-                params: *genesis.params(),
-                genesis: genesis.header(),
-            },
-            found(&ledger, decoded("votes", &votes)?, decoded("batches", &batches)?)?,
-        )?;
-        if replica.mempool().is_silent && genesis.validator_set().count() == 1 {
-            // A chain of one validator has no other that could take transactions in until the next epoch (D6).
-            return Err(StartError::LostBatches { folder: folder.batches() });
-        }
+        let found = found(&ledger, decoded("votes", &votes)?, decoded("batches", &batches)?)?;
+        let replica = start_replica(&genesis, me, &folder, found)?;
         let runtime = runtime()?;
         let (listener, rpc_addr) = listen(&runtime, &config)?;
 
@@ -453,6 +442,23 @@ impl Machines {
         let closing = Closing { doors, threads, store: self.store };
         Parts { stop, clock, reader, intake, tracker, height, closing }
     }
+}
+
+/// The replica with what its disks hold.
+fn start_replica(
+    genesis: &Genesis,
+    me: ValidatorIndex,
+    folder: &DataFolder,
+    found: Found,
+) -> Result<Replica, StartError> {
+    let config =
+        replica::Config { committee: genesis.committee(), me, params: *genesis.params(), genesis: genesis.header() };
+    let replica = Replica::start(config, found)?;
+    if replica.mempool().is_silent && genesis.validator_set().count() == 1 {
+        // A chain of one validator has no other that could take transactions in until the next epoch (D6).
+        return Err(StartError::LostBatches { folder: folder.batches() });
+    }
+    Ok(replica)
 }
 
 /// What the network is started with, where there is somebody to meet.
