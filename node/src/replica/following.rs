@@ -312,4 +312,4 @@ impl From<&Head> for Tip {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

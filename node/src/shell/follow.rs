@@ -319,3 +319,6 @@ fn take_all(
     }
     worst
 }
+
+#[cfg(test)]
+mod tests;

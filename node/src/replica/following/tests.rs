@@ -10,16 +10,16 @@ use althing_types::{
 const CHAIN: Hash = Hash::new([9; 32]);
 
 /// A chain of blocks over two lanes, with everybody's keys.
-struct Chain {
+pub(crate) struct Chain {
     keys: Vec<SecretKey>,
-    committee: Committee,
+    pub(crate) committee: Committee,
     blocks: Vec<Block>,
     batches: Vec<Vec<Arc<SignedBatch>>>,
 }
 
 impl Chain {
     /// A chain in which each block orders so many batches of each of two lanes.
-    fn new(blocks: u64, batches_each: u64) -> Self {
+    pub(crate) fn new(blocks: u64, batches_each: u64) -> Self {
         let mut keys: Vec<SecretKey> = (1..=4).map(|seed| SecretKey::from_seed(&[seed; 32])).collect();
         keys.sort_by_key(SecretKey::public_key);
         let node_key = |seed: u8| SecretKey::from_seed(&[seed; 32]).public_key();
@@ -70,7 +70,7 @@ impl Chain {
         SignedBatch { batch, signature: self.keys[lane].sign(&head.sign_hash(&CHAIN)) }
     }
 
-    fn genesis(&self) -> Tip {
+    pub(crate) fn genesis(&self) -> Tip {
         let header = genesis_header(CHAIN, TimeMs::new(1), Hash::ZERO, Hash::ZERO);
         Tip { id: header.id(), height: Height::ZERO, cut: Vec::new() }
     }
@@ -83,7 +83,7 @@ impl Chain {
     }
 
     /// The first so many blocks, certified by a later one.
-    fn run(&self, blocks: usize, certified: usize) -> Run {
+    pub(crate) fn run(&self, blocks: usize, certified: usize) -> Run {
         let headers = self.blocks[..=certified].iter().skip(blocks).map(|block| block.header.clone());
         Run {
             blocks: List::truncated(self.blocks[..blocks].to_vec()),
@@ -97,7 +97,7 @@ impl Chain {
     }
 
     /// The answer to a question, as an honest node gives it.
-    fn answer(&self, range: &Range) -> Vec<SharedBatch> {
+    pub(crate) fn answer(&self, range: &Range) -> Vec<SharedBatch> {
         let lane = usize::try_from(range.lane).expect("small");
         let asked = self.batches[lane].iter().filter(|batch| (range.first..=range.last).contains(&batch.batch.seq));
         asked.rev().cloned().map(SharedBatch).collect()

@@ -81,13 +81,38 @@ fn committee() -> Committee {
     Committee { chain: CHAIN, epoch: Epoch::ZERO, set }
 }
 
+/// Starts a network for each actor, as validators of one chain that an observer may connect to, and says who they are.
+pub(in crate::shell) async fn listening<R: Receiver>(actors: &[Arc<R>]) -> (Vec<Network>, Vec<Peer>) {
+    let (mut networks, mut peers) = (Vec::new(), Vec::new());
+    for (seed, actor) in (1..).zip(actors) {
+        let observer =
+            Peer { key: key(99).public_key(), name: "observer".to_owned(), role: Role::Observer, address: None };
+        let network = Network::start(options(seed, Role::Validator, vec![observer]), actor.clone()).await;
+        let network = network.expect("it starts");
+        let address = Address { host: "127.0.0.1".to_owned(), port: network.listen_addr().port() };
+        let (key, name) = (key(seed).public_key(), format!("validator-{seed}"));
+        peers.push(Peer { key, name, role: Role::Validator, address: Some(address) });
+        networks.push(network);
+    }
+    (networks, peers)
+}
+
+/// Starts the network of an observer with these peers, and waits until it is connected to all of them.
+pub(in crate::shell) async fn observing(peers: Vec<Peer>, company: &Arc<Company>, horizon: &Arc<Horizon>) -> Network {
+    let (count, desk) = (peers.len(), Arc::new(OnceLock::new()));
+    let reception = Reception { company: company.clone(), horizon: horizon.clone(), desk };
+    let observer = Network::start(options(99, Role::Observer, peers), Arc::new(reception)).await.expect("it starts");
+    let mut company = company.subscribe();
+    let met = timeout(Duration::from_secs(20), company.wait_for(|connected| connected.len() == count)).await;
+    drop(met.expect("they meet").expect("it is there"));
+    observer
+}
+
 /// The way of an observer with these peers and no others.
 pub(in crate::shell) async fn way(peers: Vec<Peer>, height: Height) -> (Network, Arc<Forwarding>) {
     let (company, horizon) = (Arc::new(Company::new()), Arc::new(Horizon::new(committee(), height)));
     let validators = peers.iter().map(|peer| peer.key).collect();
-    let desk = Arc::new(OnceLock::new());
-    let reception = Reception { company: company.clone(), horizon: horizon.clone(), desk };
-    let observer = Network::start(options(99, Role::Observer, peers), Arc::new(reception)).await.expect("it starts");
+    let observer = observing(peers, &company, &horizon).await;
     let forwarding = Forwarding::new(ForwardingParts {
         handle: observer.handle(),
         company,
@@ -110,26 +135,11 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let (mut actors, mut networks, mut peers) = (Vec::new(), Vec::new(), Vec::new());
-        for seed in 1..=VALIDATORS {
-            let actor = Actor { says: Mutex::new(yes(Standing::Accepted)), submitted: 0.into(), enquiries: 0.into() };
-            let actor = Arc::new(actor);
-            let observer =
-                Peer { key: key(99).public_key(), name: "observer".to_owned(), role: Role::Observer, address: None };
-            let network = Network::start(options(seed, Role::Validator, vec![observer]), actor.clone()).await;
-            let network = network.expect("it starts");
-            let address = Address { host: "127.0.0.1".to_owned(), port: network.listen_addr().port() };
-            let (key, name) = (key(seed).public_key(), format!("validator-{seed}"));
-            peers.push(Peer { key, name, role: Role::Validator, address: Some(address) });
-            actors.push(actor);
-            networks.push(network);
-        }
+        let actor = || Actor { says: Mutex::new(yes(Standing::Accepted)), submitted: 0.into(), enquiries: 0.into() };
+        let actors: Vec<_> = (0..VALIDATORS).map(|_| Arc::new(actor())).collect();
+        let (mut networks, peers) = listening(&actors).await;
         let (observer, forwarding) = way(peers, Height::ZERO).await;
         networks.push(observer);
-        let mut company = forwarding.parts.company.subscribe();
-        let met = company.wait_for(|connected| connected.len() == usize::from(VALIDATORS));
-        let met = timeout(Duration::from_secs(20), met).await;
-        drop(met.expect("they meet").expect("it is there"));
         Self { actors, forwarding, _networks: networks }
     }
 
