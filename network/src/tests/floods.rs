@@ -164,8 +164,7 @@ async fn a_place_is_free_again_only_when_the_answer_is_on_its_way() {
     for _ in 0..REQUESTS_PER_PEER_MAX {
         raw.ask(b"one MiB");
     }
-    raw.run_for(Duration::from_millis(500)).await;
-    assert_eq!(node.owner.asked.load(Ordering::Relaxed), REQUESTS_PER_PEER_MAX, "all were handed over");
+    raw.until("all are handed over", |_| node.owner.asked.load(Ordering::Relaxed) == REQUESTS_PER_PEER_MAX).await;
     raw.ask(b"one more");
     raw.until("all came back", |raw| raw.answers.len() == REQUESTS_PER_PEER_MAX + 1).await;
     let busy = raw.answers.iter().filter(|answer| **answer == Answer::Busy).count();

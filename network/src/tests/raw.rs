@@ -98,7 +98,8 @@ impl Raw {
     pub(super) async fn until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let go_on = async {
             while !is_so(self) {
-                self.step().await;
+                // It may be about somebody else, so it is looked at without an event as well.
+                self.run_for(Duration::from_millis(10)).await;
             }
         };
         assert!(timeout(PATIENCE, go_on).await.is_ok(), "it did not happen in time: {what}");
