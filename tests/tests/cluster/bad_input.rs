@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::network::{Network, sign, submit};
 use super::nodes::{AMOUNT, Nodes, PATIENCE, VALIDATORS, eventually, is_final, transfer};
 use super::process::{Home, Process, finished, log_of, program};
-use super::rpc::{CallError, call};
+use super::rpc::{CallError, announce, call};
 
 /// Accounts that fill a pool together: one sender may take an eighth of it.
 const SENDERS: u16 = 14;
@@ -210,10 +210,10 @@ fn what_is_too_large_and_keys_that_are_none_are_refused_by_name() {
     let node = Process::start(&network.home(0));
     let receiver = Address::new([53; 32]);
     let submit_bytes = |bytes: &[u8]| call(node.rpc, "tx_submit", &json!({ "tx": hex(bytes) }));
-    for (kib, symbol) in [(400, "TX_TOO_LARGE"), (1_200, "REQUEST_TOO_LARGE")] {
-        let error = submit_bytes(&vec![0; kib * 1_024]).expect_err("it is too large");
-        assert_eq!(error.symbol(), symbol, "{error}");
-    }
+    let error = submit_bytes(&vec![0; 400 * 1_024]).expect_err("it is too large");
+    assert_eq!(error.symbol(), "TX_TOO_LARGE", "{error}");
+    let error = announce(node.rpc, 2 * 1_024 * 1_024 + 1).expect_err("it is too large");
+    assert_eq!(error.symbol(), "REQUEST_TOO_LARGE", "{error}");
     let mut small_order = [0; 32];
     small_order[0] = 1;
     // y = p + 1: the point with y = 1 in other bytes.

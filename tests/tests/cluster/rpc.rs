@@ -58,6 +58,17 @@ pub(crate) fn get(node: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     exchange(node, &format!("GET {path} HTTP/1.1\r\nHost: {node}\r\nConnection: close\r\n\r\n"))
 }
 
+/// Announces a call of so many bytes and sends none of it: whoever refuses it by its length need not read it, and whoever
+/// reads the answer while he writes would not always get it.
+pub(crate) fn announce(node: SocketAddr, bytes: usize) -> Result<Value, CallError> {
+    let head = format!(
+        "POST /rpc HTTP/1.1\r\nHost: {node}\r\nContent-Type: application/json\r\nContent-Length: {bytes}\r\nConnection: close\r\n\r\n"
+    );
+    let (_, answer) = exchange(node, &head)?;
+    let answer: Value = serde_json::from_str(&answer).map_err(io::Error::other)?;
+    Err(CallError::Refused(answer["error"].clone()))
+}
+
 fn post(node: SocketAddr, path: &str, body: &str) -> io::Result<String> {
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {node}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
