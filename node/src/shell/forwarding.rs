@@ -4,7 +4,8 @@
 //! Transactions to one validator share requests, and few requests are under way, so that many callers do not exceed what
 //! a validator answers one peer. What was handed over is remembered within bounds until it is committed here, and handed
 //! over again from time to time, each time to another one first: so a validator that took it in and failed, or lied,
-//! costs seconds, and the same bytes again cost nothing, because a transaction is executed once. After a restart nothing is remembered; a validator still knows.
+//! costs seconds, and the same bytes again cost nothing, because a transaction is executed once. After a restart nothing
+//! is remembered; a validator still knows.
 
 mod courier;
 mod enquiries;
@@ -189,7 +190,7 @@ impl Forwarding {
         }
     }
 
-    /// Enough validators say that it will not come to be executed. A block that is on its way here may know better, and then
+    /// Enough validators say that it will not come to be executed. A block on its way here may know better, and then
     /// says so to whoever asks.
     fn gone(&self, id: &Hash, news: &News) {
         locked(&self.table).forget(id);

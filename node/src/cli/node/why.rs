@@ -16,7 +16,8 @@ use crate::config::ConfigError;
 use crate::shell::{DataError, P2pError, Reason, StartError};
 
 /// What an operator can do about data that another version wrote.
-const OTHER_VERSION: &str = "run the version of althing that wrote it, or a later one; never let a validator start with an empty folder instead";
+const OTHER_VERSION: &str = "run the version of althing that wrote it, or a later one; never let a validator start \
+                             with an empty folder instead";
 /// What an operator can do about data that are not this node's.
 const NOT_ITS_OWN: &str = "give --data or --home with this node's own folder of this chain; a validator may start with a \
                            new one only if it never ran on this chain";
