@@ -1,6 +1,7 @@
 //! Real processes, real disks, real sockets: what an operator would see. Everything runs on loopback with free ports and
 //! in temporary folders, and every process that is started is ended by its id.
 
+mod bench;
 mod committee;
 mod lies;
 mod network;
