@@ -21,7 +21,7 @@ use crate::cli::signing::{now, with_gas};
 /// Signed transactions that wait at most: of some 350 bytes each they take 100 MB.
 const READY_MAX: u64 = 262_144;
 /// For how many transactions a second a run without a rate is prepared.
-const UNKNOWN_PER_SECOND: u64 = 8_000;
+const UNKNOWN_PER_SECOND: u64 = 4_000;
 /// Transactions that are handed over together.
 const CHUNK: usize = 256;
 /// How often the thread looks whether there is something to sign, and the command whether enough is signed.
