@@ -24,7 +24,7 @@ LIBCLANG = $(or $(LIBCLANG_PATH),$(firstword $(wildcard \
   /Library/Developer/CommandLineTools/usr/lib/libclang.dylib \
   /Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/libclang.dylib)))
 
-.PHONY: help setup build testnet test lint doc fmt simulate ci clean
+.PHONY: help setup build testnet test lint doc fmt bench-micro simulate ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ doc: ## build the documentation, private items included
 
 fmt: ## format the source
 	cargo fmt --all
+
+bench-micro: ## measure single parts: signatures, decoding, the commit of a block
+	cargo bench --locked --workspace --bench micro
 
 simulate: ## run the simulator with SEEDS seeds (default 5000)
 	ALTHING_SEEDS=$(SEEDS) cargo test --release --locked --workspace --test all simulation -- --nocapture

@@ -8,18 +8,18 @@ use jsonrpsee_core::traits::ToRpcParams;
 use jsonrpsee_http_client::{HttpClient, HttpClientBuilder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::error::{ClientError, Refusal};
 
 /// Bytes of an answer at most (`decisions.md` section 2).
-const RESPONSE_BYTES_MAX: u32 = 8 << 20;
+pub(crate) const RESPONSE_BYTES_MAX: u32 = 8 << 20;
 /// Bytes of a request at most.
-const REQUEST_BYTES_MAX: u32 = 2 << 20;
+pub(crate) const REQUEST_BYTES_MAX: u32 = 2 << 20;
 /// How long an answer may take. Methods that wait do so for at most 30 s.
 const TIMEOUT: Duration = Duration::from_secs(35);
 /// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Endpoints at most.
 const ENDPOINTS_MAX: usize = 64;
 
@@ -38,15 +38,20 @@ struct Endpoint {
     client: HttpClient,
 }
 
-/// Parameters by name, from any serialisable struct or JSON object.
-struct Named<T>(T);
+/// Parameters by name, written out once however many endpoints are asked.
+#[derive(Clone)]
+pub(crate) struct Named(Box<RawValue>);
 
-impl<T: Serialize + Send> ToRpcParams for Named<T> {
+impl Named {
+    /// The parameters that a struct or a JSON object holds.
+    pub(crate) fn of(parameters: impl Serialize) -> Result<Self, serde_json::Error> {
+        to_raw_value(&parameters).map(Self)
+    }
+}
+
+impl ToRpcParams for Named {
     fn to_rpc_params(self) -> Result<Option<Box<RawValue>>, serde_json::Error> {
-        match serde_json::to_value(self.0)? {
-            Value::Null => ObjectParams::new().to_rpc_params(),
-            value => serde_json::value::to_raw_value(&value).map(Some),
-        }
+        if self.0.get() == "null" { ObjectParams::new().to_rpc_params() } else { Ok(Some(self.0)) }
     }
 }
 
@@ -65,7 +70,7 @@ impl Connection {
 
     /// Asks. `parameters` is an object with the method's parameters by name.
     pub async fn call<R: DeserializeOwned>(&self, method: &str, parameters: impl Serialize) -> Result<R, ClientError> {
-        let parameters = serde_json::to_value(parameters).map_err(|error| self.malformed(&error))?;
+        let parameters = Named::of(parameters).map_err(|error| self.malformed(&error))?;
         let mut last = None;
         for endpoint in &self.endpoints {
             match endpoint.ask(method, &parameters).await {
@@ -97,32 +102,38 @@ impl ClientError {
 }
 
 impl Endpoint {
-    async fn ask<R: DeserializeOwned>(&self, method: &str, parameters: &Value) -> Result<R, ClientError> {
-        let answer: Result<Value, Error> = self.client.request(method, Named(parameters)).await;
-        let url = || self.url.clone();
-        let value = answer.map_err(|error| match error {
-            Error::Call(object) => {
-                let data = object.data().map(|data| data.get());
-                ClientError::Refused(Box::new(Refusal::new(object.code(), object.message(), data)))
-            }
-            Error::RequestTimeout => ClientError::Unreachable {
-                endpoint: url(),
-                reason: format!("no answer within {} s", TIMEOUT.as_secs()),
-                maybe_sent: true,
-            },
-            Error::Transport(error) => {
-                let cause = root_cause(&*error);
-                let maybe_sent = !is_refused(cause);
-                ClientError::Unreachable { endpoint: url(), reason: cause.to_string(), maybe_sent }
-            }
-            other => ClientError::Malformed { endpoint: url(), reason: other.to_string() },
-        })?;
-        serde_json::from_value(value)
-            .map_err(|error| ClientError::Malformed { endpoint: url(), reason: error.to_string() })
+    async fn ask<R: DeserializeOwned>(&self, method: &str, parameters: &Named) -> Result<R, ClientError> {
+        let answer: Result<R, Error> = self.client.request(method, parameters.clone()).await;
+        answer.map_err(|error| failed(&self.url, error, TIMEOUT))
     }
 }
 
-fn endpoint(text: &str) -> Result<Endpoint, ClientError> {
+/// What the library's error means. `timeout` is how long an answer may take.
+pub(crate) fn failed(url: &str, error: Error, timeout: Duration) -> ClientError {
+    let endpoint = url.to_owned();
+    match error {
+        Error::Call(object) => {
+            let data = object.data().map(|data| data.get());
+            ClientError::Refused(Box::new(Refusal::new(object.code(), object.message(), data)))
+        }
+        Error::RequestTimeout => {
+            let reason = format!("no answer within {} s", timeout.as_secs());
+            ClientError::Unreachable { endpoint, reason, maybe_sent: true }
+        }
+        Error::Transport(error) => {
+            let cause = root_cause(&*error);
+            let maybe_sent = !is_refused(cause);
+            ClientError::Unreachable { endpoint, reason: cause.to_string(), maybe_sent }
+        }
+        Error::RestartNeeded(error) => {
+            ClientError::Unreachable { endpoint, reason: root_cause(&*error).to_string(), maybe_sent: true }
+        }
+        other => ClientError::Malformed { endpoint, reason: other.to_string() },
+    }
+}
+
+/// Where an endpoint is, without scheme and path.
+pub(crate) fn address(text: &str) -> Result<&str, ClientError> {
     let refuse = |reason: &str| ClientError::Endpoint { endpoint: text.to_owned(), reason: reason.to_owned() };
     let address = text.strip_prefix("http://").ok_or_else(|| {
         if text.starts_with("https://") {
@@ -133,7 +144,12 @@ fn endpoint(text: &str) -> Result<Endpoint, ClientError> {
             refuse("an endpoint begins with http://")
         }
     })?;
-    let address = address.trim_end_matches('/').trim_end_matches("/rpc");
+    Ok(address.trim_end_matches('/').trim_end_matches("/rpc"))
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, ClientError> {
+    let refuse = |reason: &str| ClientError::Endpoint { endpoint: text.to_owned(), reason: reason.to_owned() };
+    let address = address(text)?;
     let client = HttpClientBuilder::default()
         .max_request_size(REQUEST_BYTES_MAX)
         .max_response_size(RESPONSE_BYTES_MAX)

@@ -5,6 +5,7 @@
 
 mod account;
 mod amount;
+mod bench;
 mod exit;
 mod failure;
 mod genesis;
@@ -96,6 +97,9 @@ enum Command {
     /// Show blocks, transactions and validators
     #[command(subcommand)]
     Query(query::Command),
+    /// Measure how much a network takes, and how fast
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Call any method of a node
     Rpc(rpc_call::Rpc),
     /// Write a completion script for a shell to standard output
@@ -130,6 +134,7 @@ fn run(cli: Cli) -> Exit {
         Command::Tx(command) => tx::run(*command, home, &output),
         Command::Account(command) => account::run(command, home, &output),
         Command::Query(command) => query::run(command, home, &output),
+        Command::Bench(command) => bench::run(command, home, &output),
         Command::Rpc(rpc) => rpc.run(&output),
         Command::Completions { shell } => program::completions(shell, &output),
         Command::Version => program::version(&output),

@@ -23,7 +23,9 @@ mod transaction;
 pub use account::{
     AccountAnswer, AccountLaneView, AccountProof, AssetView, HistoryItem, PolicyKeyView, PolicyView, ProvenKey,
 };
-pub use block::{BlockAnswer, BlockItem, BlockNews, BlockProof, BlockTransaction, Context, HeaderView, ResultView};
+pub use block::{
+    BlockAnswer, BlockItem, BlockNews, BlockProof, BlockTransaction, Context, FailedTransaction, HeaderView, ResultView,
+};
 pub use code::ErrorCode;
 pub use error::{ApiError, ErrorData, ErrorObject};
 pub use form::{Decimal, DecimalValue, FormError, Hex, HexValue};

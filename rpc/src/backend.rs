@@ -62,8 +62,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Why a block is final, and why its result is to be believed if a certificate covers it yet. May block.
     fn prove_block(&self, height: Height) -> Result<(ChainProof, Option<SummaryProof>), ApiError>;
 
-    /// The ids of a block's transactions in the order of execution. May block.
-    fn transaction_ids(&self, height: Height) -> Result<Vec<Hash>, ApiError>;
+    /// The ids of a block's transactions with how they ended, in the order of execution. May block.
+    fn outcomes(&self, height: Height) -> Result<Vec<(Hash, Status)>, ApiError>;
 
     /// A block's transactions from a place on, at most `limit`. May block.
     fn transactions(&self, height: Height, from: u32, limit: usize) -> Result<Vec<TransactionRecord>, ApiError>;

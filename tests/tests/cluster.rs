@@ -3,6 +3,7 @@
 
 mod adversity;
 mod bad_input;
+mod bench;
 mod committee;
 mod disk;
 mod full_disk;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use althing_storage::{Order, OrderedStore, Scan};
-use althing_types::{Epoch, Hash, Header, Height, Receipt, SignedBatch, TimeMs};
+use althing_types::{Epoch, Hash, Header, Height, Receipt, SignedBatch, Status, TimeMs};
 
 use super::{PAGE_MAX, Reader};
 use crate::error::LedgerError;
@@ -58,9 +58,11 @@ impl<S: OrderedStore> Reader<S> {
         self.located(height, from_index, wanted.get(..limit.min(PAGE_MAX)).unwrap_or(wanted))
     }
 
-    /// The ids of all executed transactions of a height, in the order of execution. The caps of a block bound them.
-    pub fn transaction_ids(&self, height: Height) -> Result<Vec<Hash>, LedgerError> {
-        Ok(self.receipts(self.committed(height)?)?.into_iter().map(|receipt| receipt.tx_id).collect())
+    /// The ids of all executed transactions of a height with how they ended, in the order of execution. The caps of a
+    /// block bound them.
+    pub fn outcomes(&self, height: Height) -> Result<Vec<(Hash, Status)>, LedgerError> {
+        let receipts = self.receipts(self.committed(height)?)?;
+        Ok(receipts.into_iter().map(|receipt| (receipt.tx_id, receipt.status)).collect())
     }
 
     /// The receipt at a place; none if the block executed no such transaction.

@@ -52,9 +52,14 @@ pub(crate) struct Chain {
 impl Remote {
     /// A connection to the node.
     pub(crate) fn connect(&self) -> Result<Connection, Failure> {
+        Ok(Connection::new(self.urls().iter().map(String::as_str))?)
+    }
+
+    /// Where the nodes are.
+    pub(crate) fn urls(&self) -> Vec<String> {
         let variable = std::env::var(RPC_VARIABLE).ok().filter(|value| !value.is_empty());
         let urls = self.rpc.clone().or(variable).unwrap_or_else(|| RPC_DEFAULT.to_owned());
-        Ok(Connection::new(urls.split(',').map(str::trim))?)
+        urls.split(',').map(|url| url.trim().to_owned()).collect()
     }
 
     /// Asks one question. A certificate follows the results that it covers a moment later, so a proof that is not there
@@ -139,14 +144,21 @@ impl Chain {
 
 /// Runs a conversation with a node to its end.
 pub(crate) fn wait_for<T>(conversation: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    runtime()?.block_on(until_interrupted(conversation))
+}
+
+/// What conversations run on: one thread is enough for a command.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, "IO", format!("no runtime: {error}")))?;
-    runtime.block_on(async {
-        tokio::select! {
-            result = conversation => result,
-            _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Interrupted, "INTERRUPTED", "interrupted")),
-        }
-    })
+    runtime.map_err(|error| Failure::new(Exit::Failed, "IO", format!("no runtime: {error}")))
+}
+
+/// Ends a conversation with Ctrl-C.
+pub(crate) async fn until_interrupted<T>(conversation: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::select! {
+        result = conversation => result,
+        _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Interrupted, "INTERRUPTED", "interrupted")),
+    }
 }
 
 impl From<ClientError> for Failure {

@@ -24,7 +24,7 @@ use althing_rpc::{
 };
 use althing_storage::{Order as ScanOrder, RocksStore};
 use althing_types::{
-    Address, AssetId, ChainProof, Hash, Height, Monotonic, PublicKey, SignedTransaction, StateKey, SummaryProof,
+    Address, AssetId, ChainProof, Hash, Height, Monotonic, PublicKey, SignedTransaction, StateKey, Status, SummaryProof,
 };
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -221,8 +221,8 @@ impl Backend for Window {
         }
     }
 
-    fn transaction_ids(&self, height: Height) -> Result<Vec<Hash>, ApiError> {
-        self.reader().transaction_ids(height).map_err(ledger_failed)
+    fn outcomes(&self, height: Height) -> Result<Vec<(Hash, Status)>, ApiError> {
+        self.reader().outcomes(height).map_err(ledger_failed)
     }
 
     fn transactions(&self, height: Height, from: u32, limit: usize) -> Result<Vec<TransactionRecord>, ApiError> {

@@ -83,12 +83,25 @@ pub struct BlockAnswer {
     /// With detail `hashes`: the ids of its transactions in the order of execution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tx_ids: Option<Vec<Hex<Hash>>>,
+    /// With detail `hashes`: those of them that did not end as `ok`, ascending by place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Vec<FailedTransaction>>,
     /// With detail `full`: a page of its transactions in the order of execution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transactions: Option<Page<BlockTransaction>>,
     /// With `prove`: why the header is to be believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<BlockProof>,
+}
+
+/// A transaction of a block that did not end as `ok`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedTransaction {
+    /// Its place in the order of execution.
+    pub index: u32,
+    /// How it ended. `docs/rpc.md` lists the names.
+    pub status: String,
 }
 
 /// A transaction in its block.

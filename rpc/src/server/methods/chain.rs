@@ -1,10 +1,11 @@
 //! `chain_*`: blocks by height, by id, and in lists.
 
-use althing_types::{Height, SignedTransaction, encode};
+use althing_types::{Hash, Height, SignedTransaction, Status, encode};
 
 use crate::api::{
     ApiError, BlockAnswer, BlockItem, BlockProof, BlockTransaction, Decimal, Detail, ENCODING, ErrorCode,
-    GetBlockParams, HeadView, HeaderView, Hex, ListBlocksParams, Notation, Order, Page, ResultView,
+    FailedTransaction, GetBlockParams, HeadView, HeaderView, Hex, ListBlocksParams, Notation, Order, Page, ResultView,
+    status_name,
 };
 use crate::backend::{Backend, BlockId, BlockRecord, TransactionRecord};
 use crate::server::cursor::{Cursor, page_items};
@@ -46,7 +47,9 @@ pub(super) async fn block<B: Backend>(window: &Window<B>, params: GetBlockParams
             match detail {
                 Detail::Header => {}
                 Detail::Hashes => {
-                    answer.tx_ids = Some(backend.transaction_ids(height)?.into_iter().map(Hex).collect());
+                    let outcomes = backend.outcomes(height)?;
+                    answer.failed = Some(failed(&outcomes));
+                    answer.tx_ids = Some(outcomes.into_iter().map(|(id, _)| Hex(id)).collect());
                 }
                 Detail::Full => {
                     let records = backend.transactions(height, from, limit)?;
@@ -120,9 +123,16 @@ fn without_detail(record: &BlockRecord) -> BlockAnswer {
         result: ResultView::of(&record.summary),
         finalized_view: record.finalized_view.map(Decimal),
         tx_ids: None,
+        failed: None,
         transactions: None,
         proof: None,
     }
+}
+
+/// Those that did not end well, by their place.
+fn failed(outcomes: &[(Hash, Status)]) -> Vec<FailedTransaction> {
+    let placed = (0..).zip(outcomes).filter(|(_, (_, status))| *status != Status::Ok);
+    placed.map(|(index, (_, status))| FailedTransaction { index, status: status_name(*status).to_owned() }).collect()
 }
 
 fn page(records: Vec<TransactionRecord>, notation: &Notation, count: u32) -> Result<Page<BlockTransaction>, ApiError> {

@@ -292,8 +292,9 @@ impl Backend for Fake {
         Ok((self.chain_proof(height), Some(self.summary_proof(height))))
     }
 
-    fn transaction_ids(&self, height: Height) -> Result<Vec<Hash>, ApiError> {
-        Ok(vec![transfer(height.get()).id()])
+    fn outcomes(&self, height: Height) -> Result<Vec<(Hash, Status)>, ApiError> {
+        let status = if height.get() % 2 == 1 { Status::Insufficient } else { Status::Ok };
+        Ok(vec![(transfer(height.get()).id(), status)])
     }
 
     fn transactions(&self, height: Height, from: u32, limit: usize) -> Result<Vec<TransactionRecord>, ApiError> {

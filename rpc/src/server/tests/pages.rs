@@ -53,6 +53,16 @@ fn limits_and_cursors_are_checked() {
 }
 
 #[test]
+fn the_ids_of_a_block_come_with_those_that_failed() {
+    let served = Served::new();
+    let good = served.ok("chain_getBlock", json!({ "height": "2", "detail": "hashes" }));
+    assert_eq!((good["txIds"].as_array().map(Vec::len), &good["failed"]), (Some(1), &json!([])));
+    let bad = served.ok("chain_getBlock", json!({ "height": "3", "detail": "hashes" }));
+    assert_eq!(bad["failed"], json!([{ "index": 0, "status": "insufficient" }]));
+    assert_eq!(served.ok("chain_getBlock", json!({ "height": "3" }))["failed"], Value::Null);
+}
+
+#[test]
 fn health_and_metrics_have_pages() {
     let served = Served::new();
     assert_eq!(get(served.address, "/livez"), (200, "ok\n".to_owned()));
