@@ -30,12 +30,13 @@ impl Mempool {
     /// A peer holds batches of ours: what stands still is sent again later. If more peers than can be faulty hold
     /// batches that we do not know, our log was lost (D6).
     fn on_own_ack(&mut self, cx: &mut Context<'_>, from: ValidatorIndex, tip: &LaneTip) {
-        let again = cx.now.plus(self.config.delta_quarters(16));
+        let delta = self.config.delta_quarters(1);
         let faulty = usize::from(self.config.quorums().f());
         let Some(lane) = self.own() else { return };
         let (top, known) = (lane.tip().seq, lane.digest_at(tip.seq) == Some(tip.tip));
         let ahead = lane.acks.iter().filter(|ack| ack.seq > top).count();
         if let Some(peer) = self.peers.get_mut(from.to_usize()).filter(|_| known) {
+            let again = cx.now.plus(delta.saturating_mul(peer.patience()));
             peer.resend_at = (tip.seq < top).then_some(again);
         }
         if ahead > faulty {

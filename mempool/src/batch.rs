@@ -147,6 +147,7 @@ impl BatchError {
 pub struct RejectedBatch {
     #[source]
     error: Box<BatchError>,
+    signed: Arc<SignedBatch>,
     place: LaneTip,
 }
 
@@ -154,6 +155,11 @@ impl RejectedBatch {
     /// What is wrong with it.
     pub fn error(&self) -> &BatchError {
         &self.error
+    }
+
+    /// The batch.
+    pub(crate) const fn signed(&self) -> &Arc<SignedBatch> {
+        &self.signed
     }
 
     /// The lane and number that it names, and its digest.
@@ -250,7 +256,10 @@ pub fn check_batch(
         Ok((transactions, ids, size)) => {
             Ok(CheckedBatch { signed, digest, transactions: Arc::new(transactions), ids, size })
         }
-        Err(error) => Err(RejectedBatch { error: Box::new(error), place: place(&signed, digest) }),
+        Err(error) => {
+            let place = place(&signed, digest);
+            Err(RejectedBatch { error: Box::new(error), signed, place })
+        }
     }
 }
 

@@ -14,6 +14,8 @@ use crate::state::{Context, Mempool};
 /// Questions asked within Δ / 2 at most. Those that were asked least often come first, so that batches that nobody
 /// has cannot keep us from asking for others.
 const QUESTIONS_MAX: u32 = 256;
+/// How long a batch is not asked for while a copy of it is being checked, in quarters of Δ.
+const PATIENCE_QUARTERS: u64 = 8;
 
 /// Whom to ask, and when again.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,8 +57,15 @@ impl Mempool {
     pub(crate) fn fetch(&mut self, cx: &mut Context<'_>) {
         let due = self.due(cx.now);
         let (every, mut asked_for) = (self.config.delta_quarters(2), BTreeSet::new());
-        for question in due {
-            let peer = self.peer_to_ask(&question);
+        for mut question in due {
+            if let Some(until) = self.checked_until(cx.now, &mut question.range) {
+                // It is looked at again as soon as it would be asked again: the check may have failed.
+                self.ask_later(&question, question.turn, until.min(cx.now.plus(every)));
+                continue;
+            }
+            // Whoever sent a copy that waits for its check could only send it once more.
+            let Range { lane, last, .. } = question.range;
+            let peer = self.peer_to_ask(&question).filter(|peer| !self.underway.is_from(*peer, lane, last));
             if peer.is_some() && asked_for.insert(question.range.tip) {
                 if !self.may_ask(cx.now, every) {
                     return self.postpone(cx.now.plus(every));
@@ -65,12 +74,31 @@ impl Mempool {
                 let message = DataMessage::GetBatches { epoch, range: question.range };
                 Self::send(cx, peer.into_iter().collect(), message);
             }
-            let walk = self.checks.get_mut(&question.block).and_then(|check| check.walks.get_mut(question.walk));
-            if let Some(walk) = walk {
-                walk.fetch.turn = question.turn.saturating_add(1);
-                walk.fetch.ask_at = cx.now.plus(every);
-            }
+            self.ask_later(&question, question.turn.saturating_add(1), cx.now.plus(every));
         }
+    }
+
+    fn ask_later(&mut self, question: &Due, turn: u32, at: Monotonic) {
+        let walk = self.checks.get_mut(&question.block).and_then(|check| check.walks.get_mut(question.walk));
+        if let Some(walk) = walk {
+            (walk.fetch.turn, walk.fetch.ask_at) = (turn, at);
+        }
+    }
+
+    /// Until when a batch is not asked for because a copy of it is being checked; the end of what is asked for is cut
+    /// off where lower ones are. A check that takes longer than this, or that fails, is no reason to wait.
+    fn checked_until(&self, now: Monotonic, range: &mut Range) -> Option<Monotonic> {
+        let patience = self.config.delta_quarters(PATIENCE_QUARTERS);
+        let until = self.underway.since(range.lane, range.last).map(|since| since.plus(patience));
+        if until.is_some_and(|until| until > now) {
+            return until;
+        }
+        let oldest = Monotonic::new(now.get().saturating_sub(patience));
+        let below = range.first..=range.last.saturating_sub(1);
+        if let Some(checked) = self.underway.highest_since(range.lane, below, oldest) {
+            range.first = checked.saturating_add(1);
+        }
+        None
     }
 
     /// The questions whose time has come, in order. On the way every walk notes how far it got.

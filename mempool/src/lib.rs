@@ -50,6 +50,7 @@ mod serve;
 mod standing;
 mod state;
 mod step;
+mod underway;
 
 #[cfg(test)]
 mod tests;

@@ -91,9 +91,9 @@ impl Mempool {
         self.ack_at = self.ack_at.map(|at| at.min(cx.now));
     }
 
-    /// The batches of ours that a peer is sent now. What it does not acknowledge for 4 Δ is sent again.
+    /// The batches of ours that a peer is sent now. What it does not acknowledge in time is sent again.
     fn next_for(&mut self, cx: &Context<'_>, index: ValidatorIndex) -> RangeInclusive<u64> {
-        let again = cx.now.plus(self.config.delta_quarters(16));
+        let delta = self.config.delta_quarters(1);
         let own = usize::from(self.config.me.get());
         let nothing = RangeInclusive::new(1, 0);
         let (Some(lane), Some(peer)) = (self.lanes.get(own), self.peers.get_mut(index.to_usize())) else {
@@ -102,11 +102,11 @@ impl Mempool {
         let matched = lane.acks.get(index.to_usize()).map_or(0, |ack| ack.matched);
         let done = matched.max(lane.final_tip().seq);
         if peer.resend_at.is_some_and(|at| cx.now >= at) {
-            (peer.sent, peer.resend_at) = (done, None);
+            peer.send_again(done);
         }
         let above = peer.sent.max(done);
         if done >= lane.tip().seq {
-            peer.resend_at = None;
+            peer.has_all();
         }
         if above >= lane.durable() {
             return nothing;
@@ -120,6 +120,7 @@ impl Mempool {
         });
         let Some(last) = fitting.last().map(|batch| batch.tip().seq) else { return nothing };
         peer.sent = last;
+        let again = cx.now.plus(delta.saturating_mul(peer.patience()));
         peer.resend_at.get_or_insert(again);
         above.saturating_add(1)..=last
     }

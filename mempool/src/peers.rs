@@ -5,6 +5,10 @@ use althing_types::Monotonic;
 /// Answers to requests of one peer within Δ at most; further ones are dropped and asked again. An answer is at most a
 /// frame.
 const ANSWERS_MAX: u32 = 32;
+/// How long an acknowledgement is waited for at first, in quarters of Δ (L3).
+const PATIENCE_QUARTERS: u64 = 16;
+/// How often that doubles.
+const RESENDS_COUNTED: u32 = 4;
 
 /// One other validator.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +19,8 @@ pub(crate) struct Peer {
     pub(crate) sent: u64,
     /// When our lane is sent again from the first batch that it has not acknowledged (L3).
     pub(crate) resend_at: Option<Monotonic>,
+    /// How often it was sent again since all of it was acknowledged.
+    resends: u32,
     window_ends: Monotonic,
     answers: u32,
 }
@@ -24,6 +30,23 @@ impl Peer {
     /// buys no further answers.
     pub(crate) fn anew(&self, connected: bool) -> Self {
         Self { connected, window_ends: self.window_ends, answers: self.answers, ..Self::default() }
+    }
+
+    /// How long to wait for an acknowledgement before our lane is sent again, in quarters of Δ: 4 Δ, and twice as long
+    /// each time, up to 64 Δ. Who is slow to check what arrives must not be given the same once more meanwhile.
+    pub(crate) fn patience(&self) -> u64 {
+        PATIENCE_QUARTERS << self.resends.min(RESENDS_COUNTED)
+    }
+
+    /// Our lane is sent again from what the peer acknowledged.
+    pub(crate) fn send_again(&mut self, done: u64) {
+        (self.sent, self.resend_at) = (done, None);
+        self.resends = self.resends.saturating_add(1);
+    }
+
+    /// The peer acknowledged all of our lane.
+    pub(crate) fn has_all(&mut self) {
+        (self.resend_at, self.resends) = (None, 0);
     }
 
     /// Whether one more request may be answered now; the window is in microseconds.

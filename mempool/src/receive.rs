@@ -1,5 +1,7 @@
 //! Batches that arrive: what is kept, what waits, what is dropped, and what is evidence (L1, L3, L9).
 
+use std::sync::Arc;
+
 use althing_types::{
     Batch, DataJudgement, Evidence, Hash, LaneTip, Monotonic, SignedBatch, ValidatorIndex, encoded_len,
 };
@@ -29,6 +31,13 @@ impl Mempool {
         is_own || is_rival || could_wait || self.is_named(signed.batch.digest())
     }
 
+    /// A batch arrived that the caller would check. Says whether to: then the check begins now, and its result follows
+    /// as [`crate::Input::Batch`] or [`crate::Input::Rejected`] from the same sender. Says no where the same copy is
+    /// being checked, however often it is sent; nothing needs to follow.
+    pub fn begin_check(&mut self, now: Monotonic, from: ValidatorIndex, signed: &Arc<SignedBatch>) -> bool {
+        self.underway.begin(now, from, signed)
+    }
+
     /// Somebody sent a batch that needs no check. If it is the owner, an acknowledgement was lost, so it is said once
     /// more.
     pub(crate) fn on_repeated(&mut self, now: Monotonic, from: ValidatorIndex, lane: u32) {
@@ -39,6 +48,7 @@ impl Mempool {
 
     /// A batch arrived, from its owner or from anybody who holds it: its signature says whose it is.
     pub(crate) fn on_batch(&mut self, cx: &mut Context<'_>, from: ValidatorIndex, batch: CheckedBatch) {
+        self.underway.end(from, batch.signed());
         let tip = batch.tip();
         if self.lane(tip.lane).is_none_or(|lane| lane.held(tip.seq, tip.tip).is_some() || tip.seq <= lane.committed()) {
             return self.on_repeated(cx.now, from, tip.lane);
@@ -96,6 +106,7 @@ impl Mempool {
     /// A batch did not pass. If its owner signed it nothing extends the lane any more (L1, L8), and a block that
     /// names it is invalid.
     pub(crate) fn on_rejected(&mut self, cx: &mut Context<'_>, from: ValidatorIndex, rejected: &RejectedBatch) {
+        self.underway.end(from, rejected.signed());
         let what = rejected.error().name();
         match rejected.error().fault() {
             Fault::Nobody => {}

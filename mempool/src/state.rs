@@ -15,6 +15,7 @@ use crate::message::DataMessage;
 use crate::output::Output;
 use crate::peers::Peer;
 use crate::pool::Pool;
+use crate::underway::Underway;
 
 /// What every step works with.
 pub(crate) struct Context<'a> {
@@ -36,6 +37,8 @@ pub struct Mempool {
     pub(crate) journal: Journal,
     /// Blocks that are judged, and final ones that the ledger has not committed.
     pub(crate) checks: BTreeMap<(Height, Hash), Checking>,
+    /// Batches whose check has begun.
+    pub(crate) underway: Underway,
     /// Transactions in batches of our own lane that are not decided, with the batch's number.
     pub(crate) in_flight: BTreeMap<Hash, u64>,
     /// Our newest batch. It stays in the log when nobody needs it any more, so that a restart can tell a lane that is
@@ -115,6 +118,7 @@ impl Mempool {
             peers: vec![Peer::default(); usize::from(validators)],
             journal: Journal::with_bytes(log_bytes),
             checks: BTreeMap::new(),
+            underway: Underway::default(),
             in_flight: BTreeMap::new(),
             newest_own: None,
             is_silent: false,

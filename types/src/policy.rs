@@ -76,6 +76,16 @@ impl AuthPolicy {
         }
     }
 
+    /// The same for a policy that a transaction reveals. Whether the key of a single-key policy names a point is left to
+    /// the check of its signature, without which the transaction has no authority: that costs as much as all else about
+    /// the form of a transfer.
+    pub(crate) fn check_revealed(&self) -> Result<(), PolicyError> {
+        match self {
+            Self::Key(key) => key.check_form().map_err(|error| PolicyError::Key { index: 0, error }),
+            Self::Threshold { .. } | Self::Contract(_) => self.check(),
+        }
+    }
+
     /// Whether signatures of exactly these keys satisfy the policy. A key outside the policy makes it fail, so that
     /// a transaction has no bytes that mean nothing. `signers` must be strictly ascending.
     pub fn is_satisfied_by(&self, signers: &[PublicKey]) -> bool {

@@ -507,7 +507,7 @@ fn check_proof(proof: &AuthProof) -> Result<(), TransactionError> {
     }
     match &proof.reveal {
         Some(policy) if Address::of_policy(policy) != proof.who => Err(TransactionError::Reveal),
-        Some(policy) => Ok(policy.check()?),
+        Some(policy) => Ok(policy.check_revealed()?),
         None => Ok(()),
     }
 }

@@ -117,6 +117,58 @@ fn missing_batches_are_asked_from_the_proposer_then_the_owner_then_the_others() 
     assert_eq!(asked, vec![1, 3, 1, 3], "only those who can be reached");
 }
 
+/// The caller is to check a batch, and has not done it yet.
+fn begin(rig: &mut Rig, from: u16, batch: &CheckedBatch) -> bool {
+    rig.mempool.begin_check(rig.now, ValidatorIndex::new(from), batch.signed())
+}
+
+#[test]
+fn a_copy_of_the_same_sender_is_not_checked_while_the_first_is() {
+    let mut rig = Rig::new(0);
+    let lane = run(bottom(2), 1, 0);
+    assert!(begin(&mut rig, 2, &lane[0]));
+    assert!(!begin(&mut rig, 2, &lane[0]), "it would stand behind the first");
+    assert!(begin(&mut rig, 3, &lane[0]), "who has a long queue must not hold it up");
+    assert!(begin(&mut rig, 2, &run(bottom(2), 1, 1)[0]), "another batch for the same place");
+    relay(&mut rig, 3, &lane[0]);
+    assert!(!begin(&mut rig, 2, &lane[0]), "the first is still being checked");
+    relay(&mut rig, 2, &lane[0]);
+    assert!(begin(&mut rig, 2, &lane[0]), "nothing is remembered of a check that ended");
+}
+
+#[test]
+fn what_is_being_checked_is_not_asked_for_unless_it_takes_long_or_fails() {
+    let mut rig = Rig::new(0);
+    let lane = run(bottom(2), 3, 0);
+    let range = |first| Range { lane: 2, first, last: 3, tip: lane[2].tip().tip };
+    rig.judge(1, 1, &[lane[2].tip()]);
+    assert!(begin(&mut rig, 2, &lane[2]));
+    assert_eq!(questions(&rig.wait(2 * DELTA - 1)), vec![]);
+    assert_eq!(questions(&rig.wait(DELTA / 2)), vec![(1, range(1))], "it takes long");
+    assert_eq!(questions(&rig.wait(DELTA / 2)), vec![], "who sent it could only send it again");
+    assert_eq!(questions(&rig.wait(DELTA / 2)), vec![(3, range(1))]);
+
+    let mut rig = Rig::new(0);
+    let mut forged = lane[2].signed().as_ref().clone();
+    forged.signature = lane[1].signed().signature;
+    let forged = check(4, forged).expect_err("nobody signed it");
+    rig.judge(1, 1, &[lane[2].tip()]);
+    assert!(rig.mempool.begin_check(rig.now, ValidatorIndex::new(2), forged.signed()));
+    rig.wait(DELTA / 4);
+    rig.step(Input::Rejected { from: ValidatorIndex::new(2), rejected: forged });
+    assert_eq!(questions(&rig.wait(DELTA / 2)), vec![(1, range(1))], "it fails");
+}
+
+#[test]
+fn only_what_lies_above_what_is_being_checked_is_asked_for() {
+    let mut rig = Rig::new(0);
+    let lane = run(bottom(2), 3, 0);
+    assert!(begin(&mut rig, 2, &lane[1]));
+    rig.judge(1, 1, &[lane[2].tip()]);
+    let range = Range { lane: 2, first: 3, last: 3, tip: lane[2].tip().tip };
+    assert_eq!(questions(&rig.wait(DELTA / 8)), vec![(1, range)]);
+}
+
 #[test]
 fn what_was_fetched_is_verified_from_the_tip_down_and_the_rest_is_asked_for() {
     let mut rig = Rig::new(0);

@@ -112,11 +112,26 @@ fn what_is_not_acknowledged_is_sent_again_after_4_delta_and_on_reconnection() {
     assert_eq!(sent_batches(&rig.wait(4 * DELTA - 1)), vec![]);
     assert_eq!(sent_batches(&rig.wait(1)), vec![(vec![2, 3], 1)]);
     rig.step(Input::Peer { index: ValidatorIndex::new(3), connected: false });
-    assert_eq!(sent_batches(&rig.wait(4 * DELTA)), vec![(vec![2], 1)], "nothing goes where nobody is");
+    assert_eq!(sent_batches(&rig.wait(8 * DELTA - 1)), vec![], "who is slow is given more time");
+    assert_eq!(sent_batches(&rig.wait(1)), vec![(vec![2], 1)], "nothing goes where nobody is");
     let out = rig.step(Input::Peer { index: ValidatorIndex::new(3), connected: true });
     assert_eq!(sent_batches(&out), vec![(vec![3], 1)]);
     let out = rig.step(Input::Peer { index: ValidatorIndex::new(1), connected: true });
     assert_eq!(sent_batches(&out), vec![], "from the first that is not acknowledged");
+}
+
+#[test]
+fn the_time_to_the_next_repetition_doubles_up_to_64_delta_and_begins_anew_when_all_is_acknowledged() {
+    let mut rig = Rig::new(0);
+    rig.admit(&Ask::expiring(1, 1));
+    for deltas in [4, 8, 16, 32, 64, 64] {
+        assert_eq!(sent_batches(&rig.wait(deltas * DELTA - 1)), vec![]);
+        assert_eq!(sent_batches(&rig.wait(1)), vec![(vec![1, 2, 3], 1)], "after {deltas} Δ");
+    }
+    let tip = rig.own_tip();
+    (1..4).for_each(|from| drop(rig.ack(from, tip)));
+    rig.admit(&Ask::expiring(1, 2));
+    assert_eq!(sent_batches(&rig.wait(4 * DELTA)), vec![(vec![1, 2, 3], 2)]);
 }
 
 #[test]
