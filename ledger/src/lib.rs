@@ -63,8 +63,10 @@ pub use block::{Committed, FinalBlock, Included, OrderedBatch, PassedOver, Skipp
 pub use error::{BatchFault, LedgerError};
 pub use head::Head;
 pub use ledger::Ledger;
+pub use overlay::StateChange;
 pub use reader::{
     BALANCES_MAX, HistoryCursor, HistoryEntry, HistoryPage, LocatedTransaction, PAGE_MAX, PROVEN_KEYS_MAX,
     ProvenReceipt, ProvenState, ProvenTransaction, RUN_BLOCKS_MAX, RUN_LINK_MAX, Reader, Run,
 };
 pub use space::{SCHEMA_VERSION, SPACES};
+pub use tree::{JmtTree, StateTree};

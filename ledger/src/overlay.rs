@@ -27,7 +27,7 @@ struct Slot {
 }
 
 /// A place in the state whose value a block changed, and the value after it.
-pub(crate) type StateChange = (StateKey, Option<Vec<u8>>);
+pub type StateChange = (StateKey, Option<Vec<u8>>);
 
 impl Slot {
     const fn current(&self) -> &Option<Vec<u8>> {

@@ -14,12 +14,12 @@ pub(crate) mod tests;
 use althing_storage::{OrderedStore, WriteBatch};
 use althing_types::{Hash, StateProof};
 
-pub(crate) use self::jmt::JmtTree;
+pub use self::jmt::JmtTree;
 use crate::error::LedgerError;
 use crate::overlay::StateChange;
 
 /// A state tree with all of its versions.
-pub(crate) trait StateTree {
+pub trait StateTree {
     /// Makes `version` out of the one before by these changes, each key once, and adds the nodes to `batch`. Returns
     /// the root. The caller calls [`StateTree::keep`] once the batch is committed; if it is not, it may call this
     /// again. Version 0 is made out of the empty tree.

@@ -17,27 +17,31 @@ impl Mempool {
             let Some(ack) = self.lane_mut(tip.lane).and_then(|lane| lane.acks.get_mut(from.to_usize())) else {
                 continue;
             };
+            let is_progress = tip.seq > ack.seq;
             if tip.seq >= ack.seq {
                 (ack.seq, ack.digest) = (tip.seq, Some(tip.tip));
                 self.touched.insert(tip.lane);
             }
             if tip.lane == self.config.own_lane() {
-                self.on_own_ack(cx, from, tip);
+                self.on_own_ack(cx, from, tip, is_progress);
             }
         }
     }
 
     /// A peer holds batches of ours: what stands still is sent again later. If more peers than can be faulty hold
     /// batches that we do not know, our log was lost (D6).
-    fn on_own_ack(&mut self, cx: &mut Context<'_>, from: ValidatorIndex, tip: &LaneTip) {
+    fn on_own_ack(&mut self, cx: &mut Context<'_>, from: ValidatorIndex, tip: &LaneTip, is_progress: bool) {
         let delta = self.config.delta_quarters(1);
         let faulty = usize::from(self.config.quorums().f());
         let Some(lane) = self.own() else { return };
         let (top, known) = (lane.tip().seq, lane.digest_at(tip.seq) == Some(tip.tip));
         let ahead = lane.acks.iter().filter(|ack| ack.seq > top).count();
         if let Some(peer) = self.peers.get_mut(from.to_usize()).filter(|_| known) {
-            let again = cx.now.plus(delta.saturating_mul(peer.patience()));
-            peer.resend_at = (tip.seq < top).then_some(again);
+            if tip.seq >= top {
+                peer.has_all();
+            } else if is_progress {
+                peer.goes_on(cx.now, delta);
+            }
         }
         if ahead > faulty {
             self.fall_silent(cx);

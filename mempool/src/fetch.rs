@@ -14,28 +14,29 @@ use crate::state::{Context, Mempool};
 /// Questions asked within Δ / 2 at most. Those that were asked least often come first, so that batches that nobody
 /// has cannot keep us from asking for others.
 const QUESTIONS_MAX: u32 = 256;
-/// How long a batch is not asked for while a copy of it is being checked, in quarters of Δ.
-const PATIENCE_QUARTERS: u64 = 8;
 
 /// Whom to ask, and when again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Fetch {
     turn: u32,
     ask_at: Monotonic,
+    /// Until when the check of a copy is a reason not to ask. It never moves, so whoever sends copies cannot hold a
+    /// fetch back for longer.
+    patient_until: Monotonic,
     /// The batch that was missing when it was looked at last.
     missing: Option<Hash>,
 }
 
 impl Fetch {
     /// A fetch that has not asked yet. It waits a little: a batch often arrives just after the block that names it.
-    pub(crate) fn beginning(ask_at: Monotonic, missing: Hash) -> Self {
-        Self { turn: 0, ask_at, missing: Some(missing) }
+    pub(crate) fn beginning(ask_at: Monotonic, patient_until: Monotonic, missing: Hash) -> Self {
+        Self { turn: 0, ask_at, patient_until, missing: Some(missing) }
     }
 
     /// Batches arrived: the rest may be on its way, so the same peer is asked for more a little later.
     fn note_progress(&mut self, missing: Hash, later: Monotonic) {
         if self.missing != Some(missing) {
-            *self = Self { turn: self.turn.saturating_sub(1), ask_at: later, missing: Some(missing) };
+            *self = Self { turn: self.turn.saturating_sub(1), ask_at: later, missing: Some(missing), ..*self };
         }
     }
 }
@@ -48,6 +49,7 @@ struct Due {
     turn: u32,
     block: (althing_types::Height, Hash),
     walk: usize,
+    patient_until: Monotonic,
     proposer: ValidatorIndex,
     range: Range,
 }
@@ -58,14 +60,12 @@ impl Mempool {
         let due = self.due(cx.now);
         let (every, mut asked_for) = (self.config.delta_quarters(2), BTreeSet::new());
         for mut question in due {
-            if let Some(until) = self.checked_until(cx.now, &mut question.range) {
-                // It is looked at again as soon as it would be asked again: the check may have failed.
-                self.ask_later(&question, question.turn, until.min(cx.now.plus(every)));
+            if cx.now < question.patient_until && self.is_checked(&mut question.range) {
+                // It is looked at again when it would be asked again: the check may have failed.
+                self.ask_later(&question, question.turn, question.patient_until.min(cx.now.plus(every)));
                 continue;
             }
-            // Whoever sent a copy that waits for its check could only send it once more.
-            let Range { lane, last, .. } = question.range;
-            let peer = self.peer_to_ask(&question).filter(|peer| !self.underway.is_from(*peer, lane, last));
+            let peer = self.peer_to_ask(&question);
             if peer.is_some() && asked_for.insert(question.range.tip) {
                 if !self.may_ask(cx.now, every) {
                     return self.postpone(cx.now.plus(every));
@@ -85,20 +85,16 @@ impl Mempool {
         }
     }
 
-    /// Until when a batch is not asked for because a copy of it is being checked; the end of what is asked for is cut
-    /// off where lower ones are. A check that takes longer than this, or that fails, is no reason to wait.
-    fn checked_until(&self, now: Monotonic, range: &mut Range) -> Option<Monotonic> {
-        let patience = self.config.delta_quarters(PATIENCE_QUARTERS);
-        let until = self.underway.since(range.lane, range.last).map(|since| since.plus(patience));
-        if until.is_some_and(|until| until > now) {
-            return until;
+    /// Whether a copy of what is asked for is being checked. Where lower ones are, the range ends above them.
+    fn is_checked(&self, range: &mut Range) -> bool {
+        match self.underway.highest(range.lane, range.first..=range.last) {
+            Some(seq) if seq == range.last => true,
+            Some(seq) => {
+                range.first = seq.saturating_add(1);
+                false
+            }
+            None => false,
         }
-        let oldest = Monotonic::new(now.get().saturating_sub(patience));
-        let below = range.first..=range.last.saturating_sub(1);
-        if let Some(checked) = self.underway.highest_since(range.lane, below, oldest) {
-            range.first = checked.saturating_add(1);
-        }
-        None
     }
 
     /// The questions whose time has come, in order. On the way every walk notes how far it got.
@@ -112,8 +108,8 @@ impl Mempool {
                 walk.fetch.note_progress(tip, grace);
                 if now >= walk.fetch.ask_at {
                     let range = Range { lane: walk.top.lane, first: walk.first(), last, tip };
-                    let turn = walk.fetch.turn;
-                    due.push(Due { is_not_final, turn, block: *block, walk: index, proposer, range });
+                    let Fetch { turn, patient_until, .. } = walk.fetch;
+                    due.push(Due { is_not_final, turn, block: *block, walk: index, patient_until, proposer, range });
                 }
             }
         }
@@ -121,10 +117,12 @@ impl Mempool {
         due
     }
 
-    /// The reachable validator whose turn it is.
+    /// The reachable validator whose turn it is. Who sent a copy that waits for its check could only send it once more.
     fn peer_to_ask(&self, question: &Due) -> Option<ValidatorIndex> {
-        let connected = self.connected();
-        let owner = u16::try_from(question.range.lane).ok().map(ValidatorIndex::new)?;
+        let Range { lane, last, .. } = question.range;
+        let mut connected = self.connected();
+        connected.retain(|peer| !self.underway.is_from(*peer, lane, last));
+        let owner = u16::try_from(lane).ok().map(ValidatorIndex::new)?;
         let first = [question.proposer, owner].into_iter().filter(|index| connected.contains(index));
         let mut order: Vec<ValidatorIndex> = first.collect();
         order.dedup();

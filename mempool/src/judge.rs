@@ -133,9 +133,10 @@ impl Mempool {
             return;
         } else {
             let grace = cx.now.plus(self.config.delta_quarters(1) / 2);
+            let patient_until = cx.now.plus(self.config.delta_quarters(4));
             let walks = check.lanes.iter().map(|top| {
                 let mut walk = Walk::new(*top, &check.parent_cut);
-                walk.fetch = Fetch::beginning(grace, top.tip);
+                walk.fetch = Fetch::beginning(grace, patient_until, top.tip);
                 walk
             });
             let walks = walks.collect();

@@ -120,8 +120,7 @@ impl Mempool {
         });
         let Some(last) = fitting.last().map(|batch| batch.tip().seq) else { return nothing };
         peer.sent = last;
-        let again = cx.now.plus(delta.saturating_mul(peer.patience()));
-        peer.resend_at.get_or_insert(again);
+        peer.expect(cx.now, delta);
         above.saturating_add(1)..=last
     }
 

@@ -8,7 +8,7 @@ const ANSWERS_MAX: u32 = 32;
 /// How long an acknowledgement is waited for at first, in quarters of Δ (L3).
 const PATIENCE_QUARTERS: u64 = 16;
 /// How often that doubles.
-const RESENDS_COUNTED: u32 = 4;
+const DOUBLINGS_MAX: u32 = 4;
 
 /// One other validator.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +19,7 @@ pub(crate) struct Peer {
     pub(crate) sent: u64,
     /// When our lane is sent again from the first batch that it has not acknowledged (L3).
     pub(crate) resend_at: Option<Monotonic>,
-    /// How often it was sent again since all of it was acknowledged.
+    /// How often it was sent again without progress.
     resends: u32,
     window_ends: Monotonic,
     answers: u32,
@@ -32,21 +32,29 @@ impl Peer {
         Self { connected, window_ends: self.window_ends, answers: self.answers, ..Self::default() }
     }
 
-    /// How long to wait for an acknowledgement before our lane is sent again, in quarters of Δ: 4 Δ, and twice as long
-    /// each time, up to 64 Δ. Who is slow to check what arrives must not be given the same once more meanwhile.
-    pub(crate) fn patience(&self) -> u64 {
-        PATIENCE_QUARTERS << self.resends.min(RESENDS_COUNTED)
+    /// Something of our lane is on its way: without progress it is sent again after 4 Δ, and after twice as long each
+    /// time, up to 64 Δ. Who is slow to check what arrives must not be given the same once more meanwhile. `quarter` is a
+    /// quarter of Δ in microseconds.
+    pub(crate) fn expect(&mut self, now: Monotonic, quarter: u64) {
+        let quarters = PATIENCE_QUARTERS << self.resends.min(DOUBLINGS_MAX);
+        self.resend_at.get_or_insert(now.plus(quarter.saturating_mul(quarters)));
+    }
+
+    /// The peer acknowledged more of our lane than before, and not all.
+    pub(crate) fn goes_on(&mut self, now: Monotonic, quarter: u64) {
+        self.has_all();
+        self.expect(now, quarter);
+    }
+
+    /// The peer acknowledged all of our lane.
+    pub(crate) fn has_all(&mut self) {
+        (self.resend_at, self.resends) = (None, 0);
     }
 
     /// Our lane is sent again from what the peer acknowledged.
     pub(crate) fn send_again(&mut self, done: u64) {
         (self.sent, self.resend_at) = (done, None);
         self.resends = self.resends.saturating_add(1);
-    }
-
-    /// The peer acknowledged all of our lane.
-    pub(crate) fn has_all(&mut self) {
-        (self.resend_at, self.resends) = (None, 0);
     }
 
     /// Whether one more request may be answered now; the window is in microseconds.

@@ -34,8 +34,8 @@ impl Mempool {
     /// A batch arrived that the caller would check. Says whether to: then the check begins now, and its result follows
     /// as [`crate::Input::Batch`] or [`crate::Input::Rejected`] from the same sender. Says no where the same copy is
     /// being checked, however often it is sent; nothing needs to follow.
-    pub fn begin_check(&mut self, now: Monotonic, from: ValidatorIndex, signed: &Arc<SignedBatch>) -> bool {
-        self.underway.begin(now, from, signed)
+    pub fn begin_check(&mut self, from: ValidatorIndex, signed: &Arc<SignedBatch>) -> bool {
+        self.underway.begin(from, signed)
     }
 
     /// Somebody sent a batch that needs no check. If it is the owner, an acknowledgement was lost, so it is said once

@@ -9,70 +9,61 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use althing_types::{Monotonic, SignedBatch, ValidatorIndex};
+use althing_types::{SignedBatch, ValidatorIndex};
 
-/// What is being checked, by lane and number. The caller bounds what waits, so this is bounded as well.
+/// Different batches of one sender for one place that are remembered at most. An honest sender has one; more are
+/// checked and not remembered, so that nobody is made to compare without end.
+const COPIES_MAX: usize = 2;
+
+/// What is being checked, by lane, number and sender. The caller bounds what waits, so this is bounded as well.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Underway {
-    copies: BTreeMap<(u32, u64), Vec<Copy>>,
-}
-
-/// A batch as one sender sent it.
-#[derive(Clone, Debug)]
-struct Copy {
-    from: ValidatorIndex,
-    signed: Arc<SignedBatch>,
-    since: Monotonic,
+    copies: BTreeMap<(u32, u64, ValidatorIndex), Vec<Arc<SignedBatch>>>,
 }
 
 impl Underway {
     /// Notes a batch whose check begins. Says no where the same batch of the same sender is being checked.
-    pub(crate) fn begin(&mut self, now: Monotonic, from: ValidatorIndex, signed: &Arc<SignedBatch>) -> bool {
-        let copies = self.copies.entry(place(signed)).or_default();
-        let is_new = !copies.iter().any(|copy| copy.is(from, signed));
-        if is_new {
-            copies.push(Copy { from, signed: signed.clone(), since: now });
+    pub(crate) fn begin(&mut self, from: ValidatorIndex, signed: &Arc<SignedBatch>) -> bool {
+        let copies = self.copies.entry(key(from, signed)).or_default();
+        if copies.iter().any(|copy| is_same(copy, signed)) {
+            return false;
         }
-        is_new
+        if copies.len() < COPIES_MAX {
+            copies.push(signed.clone());
+        }
+        true
     }
 
     /// Forgets a batch whose check ended.
     pub(crate) fn end(&mut self, from: ValidatorIndex, signed: &Arc<SignedBatch>) {
-        let place = place(signed);
-        let Some(copies) = self.copies.get_mut(&place) else { return };
-        copies.retain(|copy| !copy.is(from, signed));
+        let key = key(from, signed);
+        let Some(copies) = self.copies.get_mut(&key) else { return };
+        copies.retain(|copy| !is_same(copy, signed));
         if copies.is_empty() {
-            self.copies.remove(&place);
+            self.copies.remove(&key);
         }
     }
 
-    /// Since when the first copy of a batch is being checked, if one is.
-    pub(crate) fn since(&self, lane: u32, seq: u64) -> Option<Monotonic> {
-        self.copies.get(&(lane, seq))?.first().map(|copy| copy.since)
-    }
-
-    /// Whether a batch that this validator sent is being checked.
+    /// Whether a batch for this place is being checked that this validator sent.
     pub(crate) fn is_from(&self, from: ValidatorIndex, lane: u32, seq: u64) -> bool {
-        self.copies.get(&(lane, seq)).is_some_and(|copies| copies.iter().any(|copy| copy.from == from))
+        self.copies.contains_key(&(lane, seq, from))
     }
 
-    /// The highest number among these of a lane for which a batch has been checked since this time or later.
-    pub(crate) fn highest_since(&self, lane: u32, seqs: RangeInclusive<u64>, time: Monotonic) -> Option<u64> {
+    /// The highest of these numbers of a lane for which a batch is being checked.
+    pub(crate) fn highest(&self, lane: u32, seqs: RangeInclusive<u64>) -> Option<u64> {
         if seqs.is_empty() {
             return None;
         }
-        let mut within = self.copies.range((lane, *seqs.start())..=(lane, *seqs.end())).rev();
-        let young = within.find(|(_, copies)| copies.first().is_some_and(|copy| copy.since >= time));
-        young.map(|((_, seq), _)| *seq)
+        let (first, last) = (ValidatorIndex::new(0), ValidatorIndex::new(u16::MAX));
+        let mut within = self.copies.range((lane, *seqs.start(), first)..=(lane, *seqs.end(), last));
+        within.next_back().map(|((_, seq, _), _)| *seq)
     }
 }
 
-impl Copy {
-    fn is(&self, from: ValidatorIndex, signed: &Arc<SignedBatch>) -> bool {
-        self.from == from && (Arc::ptr_eq(&self.signed, signed) || self.signed == *signed)
-    }
+fn is_same(a: &Arc<SignedBatch>, b: &Arc<SignedBatch>) -> bool {
+    Arc::ptr_eq(a, b) || a == b
 }
 
-fn place(signed: &SignedBatch) -> (u32, u64) {
-    (signed.batch.lane, signed.batch.seq)
+fn key(from: ValidatorIndex, signed: &SignedBatch) -> (u32, u64, ValidatorIndex) {
+    (signed.batch.lane, signed.batch.seq, from)
 }

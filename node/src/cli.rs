@@ -47,9 +47,9 @@ use output::{Format, Output};
   althing send --key devnet/keys/DEV-account-0.pem --to talt1… --amount 12.50
   althing account show talt1… --genesis devnet/genesis.json --verify
 
-Exit codes: 0 done, 1 it differs or failed, 2 wrong usage, 3 rejected, 4 failed in execution, 5 not decided yet,
-6 not found, 7 key or password, 8 no node, 9 unhealthy, 10 a proof or signature did not verify, 75 try again later,
-78 invalid configuration. docs/cli.md has all of them.")]
+Exit codes: 0 done, 1 it differs or failed, 2 wrong usage, 3 rejected, 4 failed in execution,
+5 not decided yet, 6 not found, 7 key or password, 8 no node, 9 unhealthy, 10 a proof or signature
+did not verify, 75 try again later, 78 invalid configuration. docs/cli.md has all of them.")]
 struct Cli {
     #[command(flatten)]
     global: Global,

@@ -146,7 +146,7 @@ impl Replica {
 
     /// Takes one event and says what to do. Actions are carried out in their order.
     pub fn step(&mut self, keys: &impl Keys, now: Now, event: Event, out: &mut Vec<Action>) {
-        self.take(now.monotonic, event, out);
+        self.take(event, out);
         while let Some(pending) = self.pending.pop_front() {
             match pending {
                 Pending::Consensus(input) => self.step_consensus(keys, now, input, out),

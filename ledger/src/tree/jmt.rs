@@ -21,7 +21,7 @@ use crate::space::NODE;
 
 /// The tree, with what it remembers of its nodes.
 #[derive(Debug, Default)]
-pub(crate) struct JmtTree {
+pub struct JmtTree {
     /// Reading fills it.
     cache: RefCell<NodeCache>,
     /// What was grown and is not known to be committed.

@@ -119,7 +119,7 @@ fn missing_batches_are_asked_from_the_proposer_then_the_owner_then_the_others() 
 
 /// The caller is to check a batch, and has not done it yet.
 fn begin(rig: &mut Rig, from: u16, batch: &CheckedBatch) -> bool {
-    rig.mempool.begin_check(rig.now, ValidatorIndex::new(from), batch.signed())
+    rig.mempool.begin_check(ValidatorIndex::new(from), batch.signed())
 }
 
 #[test]
@@ -143,20 +143,47 @@ fn what_is_being_checked_is_not_asked_for_unless_it_takes_long_or_fails() {
     let range = |first| Range { lane: 2, first, last: 3, tip: lane[2].tip().tip };
     rig.judge(1, 1, &[lane[2].tip()]);
     assert!(begin(&mut rig, 2, &lane[2]));
-    assert_eq!(questions(&rig.wait(2 * DELTA - 1)), vec![]);
+    assert_eq!(questions(&rig.wait(DELTA - 1)), vec![]);
     assert_eq!(questions(&rig.wait(DELTA / 2)), vec![(1, range(1))], "it takes long");
-    assert_eq!(questions(&rig.wait(DELTA / 2)), vec![], "who sent it could only send it again");
-    assert_eq!(questions(&rig.wait(DELTA / 2)), vec![(3, range(1))]);
+    assert_eq!(questions(&rig.wait(DELTA / 2)), vec![(3, range(1))], "its owner sent it, and could only send it again");
+    assert_eq!(questions(&rig.wait(DELTA / 2)), vec![(1, range(1))]);
 
     let mut rig = Rig::new(0);
     let mut forged = lane[2].signed().as_ref().clone();
     forged.signature = lane[1].signed().signature;
     let forged = check(4, forged).expect_err("nobody signed it");
     rig.judge(1, 1, &[lane[2].tip()]);
-    assert!(rig.mempool.begin_check(rig.now, ValidatorIndex::new(2), forged.signed()));
+    assert!(rig.mempool.begin_check(ValidatorIndex::new(2), forged.signed()));
     rig.wait(DELTA / 4);
     rig.step(Input::Rejected { from: ValidatorIndex::new(2), rejected: forged });
     assert_eq!(questions(&rig.wait(DELTA / 2)), vec![(1, range(1))], "it fails");
+}
+
+#[test]
+fn whoever_keeps_sending_copies_cannot_hold_a_fetch_back() {
+    let mut rig = Rig::new(0);
+    let lane = run(bottom(2), 1, 0);
+    rig.judge(1, 1, &[lane[0].tip()]);
+    let asked: Vec<u16> = (1..12)
+        .flat_map(|salt| {
+            let junk = run(bottom(2), 1, salt).remove(0);
+            assert!(begin(&mut rig, 3, &junk));
+            let out = rig.wait(DELTA / 8);
+            relay(&mut rig, 3, &junk);
+            questions(&out).into_iter().map(|(peer, _)| peer).collect::<Vec<u16>>()
+        })
+        .collect();
+    assert_eq!(asked, vec![1], "once Δ is over");
+}
+
+#[test]
+fn different_batches_of_one_sender_for_one_place_are_not_remembered_without_end() {
+    let mut rig = Rig::new(0);
+    let many: Vec<CheckedBatch> = (0..9).map(|salt| run(bottom(2), 1, salt).remove(0)).collect();
+    let mut begun = || many.iter().filter(|batch| begin(&mut rig, 3, batch)).count();
+    assert_eq!((begun(), begun()), (9, 7), "two are remembered, and all are checked");
+    many.iter().for_each(|batch| drop(relay(&mut rig, 3, batch)));
+    assert!(begin(&mut rig, 3, &many[0]));
 }
 
 #[test]

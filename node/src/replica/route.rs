@@ -2,13 +2,13 @@
 
 use althing_consensus::{Input as CoreInput, Message as ConsensusMessage, Now, Output as CoreOutput, Recipient};
 use althing_mempool::{Check, DataMessage, Input as PoolInput, Output as PoolOutput, SharedBatch};
-use althing_types::{Block, Finalization, Hash, LaneTip, Monotonic, ValidatorIndex};
+use althing_types::{Block, Finalization, Hash, LaneTip, ValidatorIndex};
 
 use super::{Action, Event, Keys, Message, Note, Outcome, Pending, Recipients, Replica};
 
 impl Replica {
     /// Tells the rooms what an event means to them.
-    pub(super) fn take(&mut self, now: Monotonic, event: Event, out: &mut Vec<Action>) {
+    pub(super) fn take(&mut self, event: Event, out: &mut Vec<Action>) {
         match event {
             Event::Tick => {
                 self.tell_consensus(CoreInput::Tick);
@@ -18,7 +18,7 @@ impl Replica {
             Event::Consensus { from, envelope } => {
                 self.tell_consensus(CoreInput::Message { from, envelope: *envelope });
             }
-            Event::Data { from, message } => self.take_data(now, from, message, out),
+            Event::Data { from, message } => self.take_data(from, message, out),
             Event::Batch { from, checked: Ok(batch) } => self.tell_mempool(PoolInput::Batch { from, batch }),
             Event::Batch { from, checked: Err(rejected) } => self.tell_mempool(PoolInput::Rejected { from, rejected }),
             Event::VotesDurable(lsn) => self.tell_consensus(CoreInput::Durable(lsn)),
@@ -31,11 +31,11 @@ impl Replica {
         }
     }
 
-    fn take_data(&mut self, now: Monotonic, from: ValidatorIndex, message: DataMessage, out: &mut Vec<Action>) {
+    fn take_data(&mut self, from: ValidatorIndex, message: DataMessage, out: &mut Vec<Action>) {
         match message {
-            DataMessage::Batch(batch) => self.take_batch(now, from, batch, out),
+            DataMessage::Batch(batch) => self.take_batch(from, batch, out),
             DataMessage::Batches(batches) => {
-                batches.into_inner().into_iter().for_each(|batch| self.take_batch(now, from, batch, out));
+                batches.into_inner().into_iter().for_each(|batch| self.take_batch(from, batch, out));
             }
             DataMessage::Acks(acks) => {
                 self.tell_consensus(CoreInput::Reported { from, executed: acks.executed });
@@ -50,10 +50,10 @@ impl Replica {
     }
 
     /// A batch is checked where that can be of use; its signatures cost more than all else about it.
-    fn take_batch(&mut self, now: Monotonic, from: ValidatorIndex, batch: SharedBatch, out: &mut Vec<Action>) {
+    fn take_batch(&mut self, from: ValidatorIndex, batch: SharedBatch, out: &mut Vec<Action>) {
         if !self.mempool.is_worth_checking(&batch.0) {
             self.tell_mempool(PoolInput::Repeated { from, lane: batch.0.batch.lane });
-        } else if self.mempool.begin_check(now, from, &batch.0) {
+        } else if self.mempool.begin_check(from, &batch.0) {
             out.push(Action::CheckBatch { from, batch });
         }
     }

@@ -135,6 +135,28 @@ fn a_run_ends_when_the_whole_network_is_gone() {
 }
 
 #[test]
+fn what_was_due_while_the_network_stood_still_counts_from_when_it_was_due() {
+    let (home, mut testnet) = (tempfile::tempdir().expect("a folder"), network(1));
+    let urls = urls(&mut testnet);
+    let child = begun(home.path(), &urls, &["--rate", "100", "--duration", "6s"]);
+    testnet.pause(0).expect("it runs");
+    std::thread::sleep(Duration::from_secs(2));
+    testnet.resume(0).expect("it runs");
+    let output = ended(child);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let figure = |name: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}: {text}"));
+        let number = line[name.len()..].trim().trim_end_matches(" ms");
+        number.parse().unwrap_or_else(|_| panic!("{line}"))
+    };
+    assert!((figure("submitted"), figure("finalized ")) == (600.0, 600.0), "{text}");
+    // A third of all was due in those two seconds. Counted from when each was sent, only those would be late that the
+    // node had in its hands.
+    let (p50, p90, max) = (figure("latency p50"), figure("latency p90"), figure("latency max"));
+    assert!(p90 > 1_000.0 && max >= 1_900.0 && p50 < p90, "{text}");
+}
+
+#[test]
 fn a_run_that_cannot_begin_says_why() {
     let (home, mut testnet, mut other) = (tempfile::tempdir().expect("a folder"), network(1), network(1));
     let (one, two) = (urls(&mut testnet), urls(&mut other));

@@ -169,6 +169,22 @@ fn a_revealed_policy_must_be_the_account_s() {
 }
 
 #[test]
+fn a_revealed_key_that_is_no_point_signs_nothing_and_is_no_new_policy() {
+    let keys = (2..=255u8).map(|low| PublicKey::Ed25519([low; 32]));
+    let key = keys.into_iter().find(|key| key.check().is_err()).expect("half of all are none");
+    let policy = AuthPolicy::Key(key);
+    let body = body(Address::of_policy(&policy), transfer(1));
+    let mut auth = proof(body.sender, Some(policy.clone()), &[secret(1)], &body.sign_hash());
+    let signature = auth.sigs[0].1;
+    auth.sigs = List::truncated(vec![(key, signature)]);
+    let transaction = SignedTransaction::V1 { body, auth: List::truncated(vec![auth]) };
+    assert_eq!(transaction.check_form(&CHAIN), Ok(()));
+    assert_eq!(transaction.verify(), Err(TransactionError::BadSignature { key }));
+    let refusal = signed(Action::SetPolicy { policy }).check_form(&CHAIN);
+    assert!(matches!(refusal, Err(TransactionError::Policy(_))), "{refusal:?}");
+}
+
+#[test]
 fn the_id_does_not_depend_on_signatures_and_the_bytes_hash_does() {
     let one = signed(transfer(1));
     let body = one.body().clone();

@@ -34,6 +34,21 @@ fn the_record_s_policy_decides_and_else_the_revealed_one() {
 }
 
 #[test]
+fn a_revealed_key_that_is_no_point_gives_nobody_authority() {
+    let policy = AuthPolicy::Key(
+        (2..=255)
+            .map(|low| PublicKey::Ed25519([low; 32]))
+            .find(|key| key.check().is_err())
+            .expect("half of all are none"),
+    );
+    let who = Address::of_policy(&policy);
+    let world = World::of(&[who]);
+    let transaction = Draft::of(1, transfer(address(5), "USD", 1)).sender(who, Some(policy), &[1]).sign();
+    assert_eq!(transaction.check_form(&CHAIN), Ok(()), "its form is not what is wrong with it");
+    assert_eq!(world.try_execute(&transaction), Outcome::Skipped(SkipReason::Unauthorized));
+}
+
+#[test]
 fn a_threshold_needs_enough_of_its_own_keys() {
     let policy = threshold(3, &[(1, 1), (2, 2), (3, 1)]);
     let who = Address::of_policy(&policy);

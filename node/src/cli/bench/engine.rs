@@ -29,6 +29,12 @@ const TICK: Duration = Duration::from_millis(5);
 const IDLE: Duration = Duration::from_millis(50);
 /// Without a rate: transactions of one call at most, so that all nodes have work.
 const SATURATION_CHUNK: usize = 250;
+/// Transactions that wait to be sent again at most; beyond it no new ones are taken. Those become late, or stay unsent.
+const RETRIES_MAX: usize = 65_536;
+/// How long a transaction is under way at least before its place is given to another one, in milliseconds.
+const STALE_MS_MIN: u64 = 10_000;
+/// How long a run stays without any node at least before it gives up, in milliseconds.
+const LOST_MS_MIN: u64 = 2_000;
 /// How long a run stays without any node, in milliseconds, before it gives up, where stragglers are waited for longer.
 const LOST_MS_MAX: u64 = 10_000;
 
@@ -188,6 +194,9 @@ impl<'a> Engine<'a> {
     /// How many new transactions are to be sent now.
     fn room(&self, now_us: u64) -> usize {
         let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        if self.retries.len() >= RETRIES_MAX {
+            return 0;
+        }
         match self.pace {
             Some(pace) => count(pace.due(Duration::from_micros(now_us)).saturating_sub(self.taken)),
             None if now_us >= self.plan.duration_ms.saturating_mul(1_000) => 0,
@@ -213,7 +222,7 @@ impl<'a> Engine<'a> {
         if self.is_all_taken() && self.flights.is_empty() {
             return Some(Ended::Done);
         }
-        if self.endpoints.are_lost(Duration::from_millis(self.plan.wait_ms.min(LOST_MS_MAX)), now) {
+        if self.endpoints.are_lost(Duration::from_millis(self.plan.wait_ms.clamp(LOST_MS_MIN, LOST_MS_MAX)), now) {
             return Some(Ended::Unreachable);
         }
         let most = Duration::from_millis(self.plan.duration_ms.saturating_add(self.plan.wait_ms));
@@ -234,11 +243,10 @@ impl<'a> Engine<'a> {
     }
 
     fn on_block(&mut self, seen: Seen) {
-        let mut failed = seen.failed.into_iter().peekable();
         let at = seen.at.saturating_duration_since(self.start);
         for (place, id) in seen.ids.iter().enumerate() {
-            match failed.next_if(|(index, _)| *index == place) {
-                Some((_, status)) => self.fail(id, &status),
+            match seen.failed.get(&place) {
+                Some(status) => self.fail(id, status),
                 None => self.finalize(id, at),
             }
         }
@@ -266,7 +274,7 @@ impl<'a> Engine<'a> {
 
     fn on_second(&mut self, output: &Output) {
         let elapsed = self.elapsed();
-        let old = micros(elapsed).saturating_sub(self.plan.wait_ms.saturating_mul(1_000));
+        let old = micros(elapsed).saturating_sub(self.plan.wait_ms.max(STALE_MS_MIN).saturating_mul(1_000));
         self.stale = self.flights.values().filter(|due_us| **due_us < old).count();
         if elapsed >= Duration::from_secs(1) {
             output.note(&self.figures.progress(elapsed, self.flights.len()));
@@ -302,7 +310,9 @@ impl<'a> Engine<'a> {
         }
         self.figures.unfinished = self.flights.len() as u64;
         self.figures.unsent = self.pace.map_or(0, |pace| pace.due(elapsed).saturating_sub(self.taken));
-        let due_us = micros(elapsed).min(self.plan.duration_ms.saturating_mul(1_000));
+        let whole_us = self.plan.duration_ms.saturating_mul(1_000);
+        // A run with a rate ends with its last transaction, which is due a little before the end of the time.
+        let due_us = if ended == Ended::Done { whole_us } else { micros(elapsed).min(whole_us) };
         self.figures.end(due_us);
     }
 }

@@ -3,6 +3,7 @@
 //! A transaction counts as final when the answer with its block has arrived here. Where the node goes away, or says
 //! nothing for a while, the next one is followed from the next block on.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use althing_client::{BlockFeed, ClientError};
@@ -28,8 +29,8 @@ pub(super) struct Seen {
     pub(super) at: Instant,
     /// Its transactions.
     pub(super) ids: Vec<Hash>,
-    /// Those that failed: their places, ascending, and how they ended.
-    pub(super) failed: Vec<(usize, String)>,
+    /// Those that failed: their places, and how they ended.
+    pub(super) failed: BTreeMap<usize, String>,
 }
 
 /// Follows the nodes from the block after a height. Where each transaction is waited for by itself, nothing is followed.
@@ -54,16 +55,23 @@ async fn follow(urls: Vec<String>, mut next: Height, seen: mpsc::Sender<Seen>) {
 
 /// Follows one node until it fails, falls silent, or nobody listens any more.
 async fn follow_one(url: &str, next: &mut Height, seen: &mpsc::Sender<Seen>) -> Result<(), ClientError> {
-    let mut feed = BlockFeed::open(url, Some(*next)).await?;
+    let Ok(feed) = timeout(SILENCE, BlockFeed::open(url, Some(*next))).await else { return Ok(()) };
+    let mut feed = feed?;
     while let Ok(news) = timeout(SILENCE, feed.next()).await {
         let BlockNews::Block(item) = news? else { return Ok(()) };
         let height = item.height.0;
+        if height != *next {
+            return Ok(());
+        }
         if item.tx_count > 0 {
             let Ok(block) = timeout(SILENCE, feed.block(height, Detail::Hashes)).await else { return Ok(()) };
             let (at, block) = (clock(), block?);
-            let ids = block.tx_ids.unwrap_or_default().into_iter().map(|id| id.0).collect();
-            let failed = block.failed.unwrap_or_default().into_iter();
-            let failed = failed.map(|failed| (failed.index as usize, failed.status)).collect();
+            // A node that leaves out what was asked for, or answers with another block, is no witness.
+            let (Some(ids), Some(failed), true) = (block.tx_ids, block.failed, block.header.height.0 == height) else {
+                return Ok(());
+            };
+            let ids = ids.into_iter().map(|id| id.0).collect();
+            let failed = failed.into_iter().map(|failed| (failed.index as usize, failed.status)).collect();
             if seen.send(Seen { at, ids, failed }).await.is_err() {
                 return Ok(());
             }

@@ -18,6 +18,8 @@ const LONE_WAIT_MS: u32 = 5_000;
 const _: () = assert!(LONE_WAIT_MS <= WAIT_MS_MAX, "the node would refuse to wait so long");
 /// When a transaction is sent again, in milliseconds, where the node does not say.
 const RETRY_MS: u64 = 200;
+/// The pause before a transaction is asked after again that is not final yet, in milliseconds.
+const PAUSE_MS: u64 = 10;
 /// The symbol of what found no node.
 pub(super) const UNREACHABLE: &str = "UNREACHABLE";
 
@@ -119,7 +121,8 @@ fn fate(status: TransactionStatus, receipt: Option<&ReceiptView>, reason: Option
         (TransactionStatus::Dropped, None) => {
             Fate::Failed(reason.map_or_else(|| "dropped".to_owned(), |reason| format!("dropped: {reason}")))
         }
-        _ => Fate::Again(0, None),
+        // A node waits before it says so; one that does not is not asked without a pause.
+        _ => Fate::Again(PAUSE_MS, None),
     }
 }
 
@@ -182,7 +185,7 @@ mod tests {
 
     #[test]
     fn only_a_good_receipt_makes_a_transaction_final() {
-        assert!(matches!(fate(TransactionStatus::Accepted, None, None), Fate::Again(0, None)));
+        assert!(matches!(fate(TransactionStatus::Accepted, None, None), Fate::Again(PAUSE_MS, None)));
         assert!(matches!(fate(TransactionStatus::Expired, None, None), Fate::Failed(_)));
         assert!(matches!(taken(fate(TransactionStatus::Pending, None, None)), Fate::Taken));
     }
