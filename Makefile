@@ -27,7 +27,7 @@ LIBCLANG = $(or $(LIBCLANG_PATH),$(firstword $(wildcard \
 .PHONY: help setup build testnet test lint doc fmt bench-micro simulate ci clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what the build needs, or say what is missing
 	@if ! command -v cc >/dev/null || ! command -v c++ >/dev/null || [ -z "$(LIBCLANG)" ]; then \
@@ -67,7 +67,7 @@ doc: ## build the documentation, private items included
 fmt: ## format the source
 	cargo fmt --all
 
-bench-micro: ## measure single parts: signatures, decoding, the commit of a block
+bench-micro: ## measure single parts: signatures, decoding, the state tree, the commit of a block
 	cargo bench --locked --workspace --bench micro
 
 simulate: ## run the simulator with SEEDS seeds (default 5000)

@@ -15,7 +15,7 @@ use crate::cli::output::Output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a validator until it is told to stop
+    /// Run a validator or an observer until it is told to stop
     #[command(after_help = "Examples:
   althing genesis new --dev --validators 1 --dir devnet
   althing node run --home devnet/node --genesis devnet/genesis.json \\
