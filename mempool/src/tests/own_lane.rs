@@ -142,6 +142,21 @@ fn the_time_to_the_next_repetition_doubles_up_to_64_delta_until_there_is_progres
 }
 
 #[test]
+fn who_acknowledges_more_and_not_all_is_waited_for_as_at_first() {
+    let mut rig = Rig::new(0);
+    rig.admit(&Ask::expiring(1, 1));
+    let first = rig.own_tip();
+    [1, 2].into_iter().for_each(|from| drop(rig.ack(from, first)));
+    assert_eq!(sent_batches(&rig.wait(12 * DELTA)), vec![(vec![3], 1), (vec![3], 1)], "after 4 Δ and 8 Δ");
+    rig.admit(&Ask::expiring(1, 2));
+    let second = rig.own_tip();
+    [1, 2].into_iter().for_each(|from| drop(rig.ack(from, second)));
+    rig.ack(3, first);
+    assert_eq!(sent_batches(&rig.wait(4 * DELTA - 1)), vec![]);
+    assert_eq!(sent_batches(&rig.wait(1)), vec![(vec![3], 2)]);
+}
+
+#[test]
 fn a_peer_that_does_not_keep_up_is_not_flooded() {
     let mut rig = Rig::new(0);
     rig.step(Input::Peer { index: ValidatorIndex::new(3), connected: false });
