@@ -1,13 +1,15 @@
 //! What the logs of one validator hold, read from the disks themselves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use althing_consensus::Record;
 use althing_storage::RECORD_BYTES_MAX;
-use althing_types::{Certificate, Hash, SignedBatch, SignedTransaction, SignedVote, View, decode};
+use althing_types::{
+    Certificate, Committee, Hash, Nullification, SignedBatch, SignedTransaction, SignedVote, View, Vote, decode,
+};
 
 use super::{Known, Link};
-use crate::simulation::node::Disk;
+use crate::node::Disk;
 
 /// What is durable at one place.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +44,7 @@ pub(super) struct News {
 
 impl Durable {
     /// Reads what was added since the last time, or everything.
-    pub(super) fn read(&mut self, disk: &Disk, own_lane: u32, anew: bool) -> News {
+    pub(super) fn read(&mut self, disk: &Disk, own_lane: u32, anew: bool, committee: &Committee) -> News {
         if anew {
             (self.votes_read, self.batches_read) = (0, 0);
             self.batches.clear();
@@ -52,7 +54,7 @@ impl Durable {
         let mut news = News::default();
         let (votes, batches) = (disk.votes.durable_records(), disk.batches.durable_records());
         for bytes in votes.get(self.votes_read..).unwrap_or_default() {
-            self.vote_record(decode(bytes, RECORD_BYTES_MAX).expect("a record of ours"), &mut news);
+            self.vote_record(decode(bytes, RECORD_BYTES_MAX).expect("a record of ours"), committee, &mut news);
         }
         for bytes in batches.get(self.batches_read..).unwrap_or_default() {
             self.batch(&decode(bytes, RECORD_BYTES_MAX).expect("a batch of ours"), own_lane, &mut news);
@@ -61,7 +63,7 @@ impl Durable {
         news
     }
 
-    fn vote_record(&mut self, record: Record, news: &mut News) {
+    fn vote_record(&mut self, record: Record, committee: &Committee, news: &mut News) {
         match record {
             Record::Vote(vote) => {
                 self.votes.insert(vote);
@@ -83,10 +85,14 @@ impl Durable {
                     Certificate::Notarization(notarization) => {
                         self.built_on.insert((notarization.vote.view, notarization.vote.digest));
                     }
-                    // While the fast path is off every Nullification lets its view be passed over.
-                    Certificate::Nullification(_) => {
-                        self.skipped.insert(certificate.view());
-                    }
+                    Certificate::Nullification(nullification) => match recovered(nullification, committee) {
+                        Some(digest) => {
+                            self.built_on.insert((certificate.view(), digest));
+                        }
+                        None => {
+                            self.skipped.insert(certificate.view());
+                        }
+                    },
                 }
                 self.certified.insert(certificate.view());
             }
@@ -103,4 +109,21 @@ impl Durable {
             self.own_transactions.extend(decoded.flatten().map(|transaction| transaction.id()));
         }
     }
+}
+
+/// The block that a Nullification demands to be recovered, counted anew: at least m − f − p of its m reports name it
+/// (C3). None if the view may be passed over, and always while the fast path is off.
+fn recovered(nullification: &Nullification, committee: &Committee) -> Option<Hash> {
+    let quorums = committee.set.quorums();
+    quorums.fast()?;
+    let (n, f) = (usize::from(quorums.n()), usize::from(quorums.f()));
+    let missing = f + (n - 3 * f - 1) / 2;
+    let votes = nullification.votes(committee);
+    let reports = votes.iter().filter_map(|vote| match vote.vote {
+        Vote::Nullify(nullify) => nullify.report,
+        _ => None,
+    });
+    let mut counts: BTreeMap<Hash, usize> = BTreeMap::new();
+    reports.for_each(|digest| *counts.entry(digest).or_default() += 1);
+    counts.into_iter().find(|(_, count)| count + missing >= votes.len()).map(|(digest, _)| digest)
 }

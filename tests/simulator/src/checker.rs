@@ -11,10 +11,10 @@ use althing_consensus::{Alarm, Envelope, Message as ConsensusMessage};
 use althing_genesis::Genesis;
 use althing_ledger::{Committed, Reader};
 use althing_mempool::{CheckedBatch, DataMessage};
-use althing_node::replica::{Message, Note};
+use althing_replica::{Message, Note};
 use althing_storage::FaultyStore;
 use althing_types::{
-    Block, Committee, Finalization, Hash, Height, Notarize, SignedVote, Summary, ValidatorIndex, View, Vote,
+    Block, Committee, Finality, Finalization, Hash, Height, Notarize, SignedVote, Summary, ValidatorIndex, View, Vote,
 };
 
 use self::durable::Durable;
@@ -72,6 +72,7 @@ pub(crate) struct Checker {
     /// The height that was last handed over at each place, in its present life.
     handed: Vec<Height>,
     promises: Promises,
+    fast: u64,
     pub(crate) model: Model,
     pub(crate) failure: Option<String>,
 }
@@ -99,6 +100,7 @@ impl Checker {
             committed: vec![Height::ZERO; places],
             handed: vec![Height::ZERO; places],
             promises: Promises::new(places),
+            fast: 0,
             model: Model::new(genesis),
             failure: None,
         }
@@ -130,10 +132,21 @@ impl Checker {
     /// Notes what became durable in the logs of a place. `anew` if they may hold something else than before.
     pub(crate) fn synced(&mut self, place: usize, disk: &Disk, anew: bool) {
         let own = u32::from(self.indices[place].get());
-        let news = self.durable[place].read(disk, own, anew);
+        let news = self.durable[place].read(disk, own, anew, &self.committee);
         self.cast.extend(news.votes);
         self.blocks.extend(news.blocks);
         self.batches.extend(news.batches);
+    }
+
+    /// A Byzantine validator lost its disks.
+    pub(crate) fn wiped(&mut self, place: usize) {
+        self.durable[place] = Durable::default();
+        (self.committed[place], self.handed[place]) = (Height::ZERO, Height::ZERO);
+    }
+
+    /// Final blocks that were certified by the fast path where they were handed over first.
+    pub(crate) const fn fast(&self) -> u64 {
+        self.fast
     }
 
     // ---- what leaves a validator ----
@@ -141,9 +154,8 @@ impl Checker {
     /// A message leaves a place.
     pub(crate) fn sends(&mut self, place: usize, message: &Message) {
         if !self.is_honest_place(place) {
-            if let Some(vote) = own_vote(message) {
-                self.cast.insert(vote);
-            }
+            let own = own_vote(message).filter(|vote| vote.signer == self.indices[place]);
+            self.cast.extend(own);
             return;
         }
         match message {
@@ -311,6 +323,8 @@ impl Checker {
         }
         let last = std::mem::replace(&mut self.handed[place], height);
         self.require(height == last.next(), || format!("place {place} handed over height {height} after {last}"));
+        let is_fast = matches!(finalization.finality, Finality::Fast { .. });
+        self.fast += u64::from(is_fast && !self.chain.contains_key(&height));
         let known = *self.chain.entry(height).or_insert(digest);
         self.require(known == digest, || format!("fork at height {height}: {known} and {digest}"));
         let below = self.chain.get(&height.previous()).copied();
@@ -353,7 +367,11 @@ impl Checker {
         let votes = finalization.votes(&self.committee);
         let signers: BTreeSet<ValidatorIndex> = votes.iter().map(|vote| vote.signer).collect();
         let (n, f) = (usize::from(self.committee.set.count()), usize::from(self.committee.set.quorums().f()));
-        self.require(signers.len() == (n + f) / 2 + 1, || format!("a certificate of {} signers", signers.len()));
+        let expected = match finalization.finality {
+            Finality::Slow => (n + f) / 2 + 1,
+            Finality::Fast { .. } => n - (n - 3 * f - 1) / 2,
+        };
+        self.require(signers.len() == expected, || format!("a certificate of {} signers", signers.len()));
         for vote in votes {
             let verified = vote.verify(&self.keys, &self.committee);
             self.require(verified, || "a certificate with a bad signature".to_owned());
