@@ -53,8 +53,7 @@ impl Facts {
 
     /// Whether I may give this view up (R4).
     pub(crate) fn may_nullify(&self, view: View, floor: View) -> bool {
-        let not_finalized = self.finalize.is_none() || seeded(Canary::NullifyAfterFinalize);
-        view > floor && not_finalized && self.nullify.is_none()
+        view > floor && self.finalize.is_none() && self.nullify.is_none()
     }
 
     /// Makes a vote a fact, from the log or before it is written there.

@@ -29,8 +29,6 @@ pub enum Canary {
     NotarizeAfterFinalize,
     /// R3: a Finalize may follow a Nullify.
     FinalizeAfterNullify,
-    /// R4: a Nullify may follow a Finalize.
-    NullifyAfterFinalize,
     /// R7: nobody is pushed certificates.
     NothingPushed,
     /// R8: nothing is said again.
@@ -75,7 +73,7 @@ pub enum Canary {
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 31] = [
         Self::QuorumMinusOne,
         Self::NullifyQuorumMinusOne,
         Self::FastQuorumMinusOne,
@@ -87,7 +85,6 @@ impl Canary {
         Self::SecondNotarize,
         Self::NotarizeAfterFinalize,
         Self::FinalizeAfterNullify,
-        Self::NullifyAfterFinalize,
         Self::NothingPushed,
         Self::NothingRepeated,
         Self::UnsoundAccepted,

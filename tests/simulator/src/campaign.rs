@@ -1,5 +1,6 @@
 //! Many runs on every core of the machine, what they came to together, and how a failed one is replayed.
 
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -8,9 +9,27 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::options::Options;
 use crate::world::{Outcome, World};
 
+thread_local! {
+    /// Whether this thread is in a run, whose panics are findings.
+    static IN_RUN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps panics of the code under test from being printed where they happen: they are told with their run. All others
+/// are printed as ever.
+pub fn keep_panics_of_runs() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !IN_RUN.get() {
+            before(panic);
+        }
+    }));
+}
+
 /// Runs a world to its end. A panic of the code under test is a failure of the run.
 fn run(options: Options) -> Outcome {
+    IN_RUN.set(true);
     let ended = catch_unwind(AssertUnwindSafe(|| World::new(options).run()));
+    IN_RUN.set(false);
     ended.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         let failure = format!("a panic: {}", text.unwrap_or("without words"));

@@ -24,12 +24,14 @@ mod world;
 mod writer;
 
 #[cfg(test)]
+mod cases;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod tests;
 
 pub use byzantine::Strategy;
-pub use campaign::{Failure, Tally, run_all};
+pub use campaign::{Failure, Tally, keep_panics_of_runs, run_all};
 #[cfg(feature = "canary")]
 pub use canaries::{HUNT_RUNS_MAX, Hunt, hunt};
 pub use options::{Actor, Options};

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 #[cfg(feature = "canary")]
 use althing_tests_simulator::hunt;
-use althing_tests_simulator::{Options, Strategy, Tally, run_all, twins_case};
+use althing_tests_simulator::{Options, Strategy, Tally, keep_panics_of_runs, run_all, twins_case};
 #[cfg(feature = "canary")]
 use althing_types::canary::Canary;
 use clap::{Parser, Subcommand};
@@ -65,13 +65,12 @@ impl Range {
 }
 
 fn main() -> ExitCode {
-    // A panic of the code under test is a finding of its run, told with the run's name.
-    std::panic::set_hook(Box::new(|_| {}));
+    keep_panics_of_runs();
     match Arguments::parse().run {
-        Run::Seeds(range) => simulate(&range, "seeds", Options::drawn),
-        Run::Twins(range) => simulate(&range, "cases of Twins", twins_case),
+        Run::Seeds(range) => simulate(&range, "seeds", "seeds", Options::drawn),
+        Run::Twins(range) => simulate(&range, "cases of Twins", "cases", twins_case),
         Run::Strategy { name, range } => match Strategy::ALL.into_iter().find(|it| it.name() == name) {
-            Some(strategy) => simulate(&range, "seeds", |seed| Options::with_strategy(seed, strategy)),
+            Some(strategy) => simulate(&range, "seeds", "seeds", |seed| Options::with_strategy(seed, strategy)),
             None => {
                 Strategy::ALL.iter().for_each(|strategy| println!("{}", strategy.name()));
                 if name == "list" { ExitCode::SUCCESS } else { ExitCode::from(2) }
@@ -107,7 +106,7 @@ fn canaries(only: Option<u64>, name: Option<&str>) -> ExitCode {
     if found == chosen.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn simulate(range: &Range, what: &str, of: impl Fn(u64) -> Options) -> ExitCode {
+fn simulate(range: &Range, what: &str, unit: &str, of: impl Fn(u64) -> Options) -> ExitCode {
     let began = Instant::now();
     let tally = run(range.options(&of));
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
@@ -122,7 +121,7 @@ fn simulate(range: &Range, what: &str, of: impl Fn(u64) -> Options) -> ExitCode 
         findings += differ;
     }
     println!("{} times faster than real time", tally.sum.simulated_ms / took_ms);
-    println!("simulated {} {what}: {findings} findings, {}/h", tally.runs, tally.runs * 3_600_000 / took_ms);
+    println!("simulated {} {what}: {findings} findings, {} {unit}/h", tally.runs, tally.runs * 3_600_000 / took_ms);
     if findings == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

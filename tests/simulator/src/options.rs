@@ -89,7 +89,7 @@ impl Options {
     /// The options of a seed.
     pub fn drawn(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let validators = *random.pick(&[1, 4, 4, 5, 7, 10]);
+        let validators = *random.pick(&[1, 4, 4, 4, 4, 4, 5, 5, 7, 7, 7, 10]);
         let slow = random.chance(200);
         Self {
             actors: actors(&mut random, seed, validators),
@@ -203,7 +203,7 @@ impl Options {
 /// The Byzantine validators of a seed: none, or up to f. Strategies take turns, so that each is met as often.
 fn actors(random: &mut Random, seed: u64, validators: u16) -> Vec<Actor> {
     let faulty = (validators - 1) / 3;
-    if faulty == 0 || random.chance(200) {
+    if faulty == 0 || random.chance(100) {
         return Vec::new();
     }
     let count = random.between(1, u64::from(faulty)) as u16;

@@ -1,9 +1,13 @@
 //! What `make test` runs of the simulator.
 
-use crate::{Options, Tally, run_all};
+use crate::{Options, Strategy, Tally, run_all, twins};
 
 /// Seeds that `make test` runs.
 const SEEDS: u64 = 3_000;
+/// Seeds in which each strategy of Byzantine validators is met, at least.
+const STRATEGY_SEEDS_MIN: u64 = 100;
+/// Cases of Twins that `make test` runs.
+const TWINS: u64 = 500;
 
 fn run(runs: impl IntoIterator<Item = Options>) -> Tally {
     let tally = run_all(runs.into_iter().collect(), |_, _| true);
@@ -14,7 +18,18 @@ fn run(runs: impl IntoIterator<Item = Options>) -> Tally {
 
 #[test]
 fn no_seed_forks_stalls_or_spins() {
-    run((0..SEEDS).map(Options::drawn));
+    let tally = run((0..SEEDS).map(Options::drawn));
+    for strategy in Strategy::ALL {
+        let met = tally.strategies.get(strategy.name()).copied().unwrap_or_default();
+        assert!(met >= STRATEGY_SEEDS_MIN, "{}: {met} seeds", strategy.name());
+    }
+    assert!(tally.sum.fast > SEEDS && tally.sum.evidence > SEEDS && tally.sum.crashes > SEEDS, "{tally}");
+}
+
+#[test]
+fn no_case_of_twins_forks_or_stalls() {
+    let tally = run((0..TWINS).map(twins::case));
+    assert!(tally.sum.evidence > TWINS / 4, "{tally}");
 }
 
 #[test]

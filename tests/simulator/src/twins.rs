@@ -33,7 +33,9 @@ pub fn case(number: u64) -> Options {
     let faulty = (validators - 1) / 3;
     let instances = u32::from(validators + faulty);
     let sides = 1 << (instances - 1);
-    let mut rest = number.wrapping_mul(STRIDE) % cases(validators);
+    // Its place among those of its size.
+    let place = if validators == 4 { number / 4 * 2 + number % 4 } else { number / 4 };
+    let mut rest = place.wrapping_mul(STRIDE) % cases(validators);
     let mut draw = |bound: u64| {
         let drawn = rest % bound;
         rest /= bound;

@@ -3,6 +3,8 @@
 mod misfortune;
 mod network;
 mod phases;
+#[cfg(test)]
+mod scenes;
 mod surroundings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +13,7 @@ use althing_consensus::{Envelope, Now};
 use althing_genesis::{DevNetwork, DevRole, Genesis, dev_key};
 use althing_mempool::{CheckedBatch, Range, RejectedBatch, SharedBatch};
 use althing_replica::wire::{Class, Frame};
-use althing_replica::{Event as ReplicaEvent, LogLimits, Outcome as ReplicaOutcome};
+use althing_replica::{Event as ReplicaEvent, LogLimits, Message, Outcome as ReplicaOutcome};
 use althing_types::{AssetId, Epoch, Hash, Height, Monotonic, SecretKey, Signature, TimeMs, ValidatorIndex};
 
 use super::checker::Checker;
@@ -110,7 +112,7 @@ impl Outcome {
         self.transactions += other.transactions;
         self.accepted += other.accepted;
         self.crashes += other.crashes;
-        self.views += other.views;
+        self.views = self.views.saturating_add(other.views);
         self.simulated_ms += other.simulated_ms;
         self.evidence += other.evidence;
         self.fast += other.fast;
@@ -118,6 +120,9 @@ impl Outcome {
         self.queue_max = self.queue_max.max(other.queue_max);
     }
 }
+
+/// Whether a message from one place to another is lost.
+pub(crate) type Loses = fn(usize, usize, &Message) -> bool;
 
 /// The part of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +146,8 @@ pub(crate) struct World {
     blocked: BTreeSet<(usize, usize)>,
     /// Which twin each place listens to.
     sides: Vec<bool>,
+    /// Which messages from one place to another a named case loses.
+    loses: Option<Loses>,
     /// The sides of the present round of a script, a bit for each place.
     round: Option<u32>,
     /// How often the connection between two places, the lower first, was lost.
@@ -192,6 +199,7 @@ impl World {
             events: BTreeMap::new(),
             blocked: BTreeSet::new(),
             sides: Vec::new(),
+            loses: None,
             round: None,
             sessions: BTreeMap::new(),
             told: BTreeMap::new(),

@@ -1,13 +1,12 @@
 //! What the logs of one validator hold, read from the disks themselves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use althing_consensus::Record;
 use althing_storage::RECORD_BYTES_MAX;
-use althing_types::{
-    Certificate, Committee, Hash, Nullification, SignedBatch, SignedTransaction, SignedVote, View, Vote, decode,
-};
+use althing_types::{Certificate, Committee, Hash, SignedBatch, SignedTransaction, SignedVote, View, decode};
 
+use super::certificates::{Says, says};
 use super::{Known, Link};
 use crate::node::Disk;
 
@@ -40,6 +39,7 @@ pub(super) struct News {
     pub(super) votes: Vec<SignedVote>,
     pub(super) blocks: Vec<(Hash, Known)>,
     pub(super) batches: Vec<(Hash, Link)>,
+    pub(super) certificates: Vec<Certificate>,
 }
 
 impl Durable {
@@ -77,24 +77,15 @@ impl Durable {
                 news.blocks.push((digest, known));
             }
             Record::Certificate(certificate) => {
-                match &certificate {
-                    Certificate::Finalization(finalization) => {
-                        self.floor = self.floor.max(finalization.vote.view);
-                        self.built_on.insert((finalization.vote.view, finalization.vote.digest));
-                    }
-                    Certificate::Notarization(notarization) => {
-                        self.built_on.insert((notarization.vote.view, notarization.vote.digest));
-                    }
-                    Certificate::Nullification(nullification) => match recovered(nullification, committee) {
-                        Some(digest) => {
-                            self.built_on.insert((certificate.view(), digest));
-                        }
-                        None => {
-                            self.skipped.insert(certificate.view());
-                        }
-                    },
+                if let Certificate::Finalization(finalization) = &certificate {
+                    self.floor = self.floor.max(finalization.vote.view);
                 }
+                match says(&certificate, committee) {
+                    Says::Block(digest, _) => self.built_on.insert((certificate.view(), digest)),
+                    Says::Skip => self.skipped.insert(certificate.view()),
+                };
                 self.certified.insert(certificate.view());
+                news.certificates.push(certificate);
             }
         }
     }
@@ -109,21 +100,4 @@ impl Durable {
             self.own_transactions.extend(decoded.flatten().map(|transaction| transaction.id()));
         }
     }
-}
-
-/// The block that a Nullification demands to be recovered, counted anew: at least m − f − p of its m reports name it
-/// (C3). None if the view may be passed over, and always while the fast path is off.
-fn recovered(nullification: &Nullification, committee: &Committee) -> Option<Hash> {
-    let quorums = committee.set.quorums();
-    quorums.fast()?;
-    let (n, f) = (usize::from(quorums.n()), usize::from(quorums.f()));
-    let missing = f + (n - 3 * f - 1) / 2;
-    let votes = nullification.votes(committee);
-    let reports = votes.iter().filter_map(|vote| match vote.vote {
-        Vote::Nullify(nullify) => nullify.report,
-        _ => None,
-    });
-    let mut counts: BTreeMap<Hash, usize> = BTreeMap::new();
-    reports.for_each(|digest| *counts.entry(digest).or_default() += 1);
-    counts.into_iter().find(|(_, count)| count + missing >= votes.len()).map(|(digest, _)| digest)
 }

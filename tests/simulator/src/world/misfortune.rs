@@ -147,7 +147,7 @@ impl World {
     }
 
     /// Everything works from now on: no loss, short delays, everybody up; twins fall silent.
-    pub(super) fn mend_all(&mut self) {
+    pub(crate) fn mend_all(&mut self) {
         let calm = Options::calm(self.options.seed, self.options.validators);
         self.options = Options {
             loss: 0,
@@ -191,60 +191,5 @@ impl World {
                 self.crash(place);
             }
         }
-    }
-
-    // ---- for scenarios ----
-
-    /// Cuts everything between one validator and all others.
-    pub(crate) fn isolate(&mut self, place: usize) {
-        for other in 0..self.nodes.len() {
-            self.blocked.insert((place, other));
-            self.blocked.insert((other, place));
-            self.disconnect(place, other);
-            self.notice(place, other);
-        }
-    }
-
-    /// Divides four validators, of which two have twins, so that each half is a quorum of its own.
-    pub(crate) fn tear(&mut self) {
-        let side = |place: usize| place == 1 || place >= 4;
-        for a in 0..self.nodes.len() {
-            self.sides[a] = side(a);
-            for b in (0..self.nodes.len()).filter(|b| side(*b) != side(a)) {
-                self.blocked.insert((a, b));
-            }
-            for b in 0..self.nodes.len() {
-                self.disconnect(a, b);
-            }
-        }
-        self.notice_all();
-    }
-
-    /// Removes every cut.
-    pub(crate) fn heal(&mut self) {
-        self.mend();
-    }
-
-    /// Starts a validator that is down.
-    pub(crate) fn restart(&mut self, place: usize) {
-        self.start(place);
-    }
-
-    /// The highest height that is final somewhere.
-    pub(crate) fn height(&self) -> u64 {
-        self.checker.height()
-    }
-
-    /// Lets time pass.
-    pub(crate) fn pass_ms(&mut self, ms: u64) {
-        self.run_until(self.time + ms * 1000, |_| false);
-    }
-
-    /// Lets time pass until everybody who is up committed a height; the time that it took in microseconds, or none.
-    pub(crate) fn until_all_reach(&mut self, height: u64, within_ms: u64) -> Option<u64> {
-        let began = self.time;
-        let done =
-            |world: &Self| world.honest().filter(|node| node.running.is_some()).all(|node| node.height() >= height);
-        self.run_until(self.time + within_ms * 1000, done).then(|| self.time - began)
     }
 }

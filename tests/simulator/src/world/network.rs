@@ -26,7 +26,8 @@ impl World {
                 Recipients::All => true,
                 Recipients::Some(to) => to.contains(&index),
             };
-            if !addressed || index == from {
+            let lost = self.loses.is_some_and(|loses| loses(place, receiver, message));
+            if !addressed || index == from || lost {
                 continue;
             }
             match strategy {
