@@ -20,6 +20,8 @@ pub(super) enum Says {
 #[derive(Debug, Default)]
 pub(super) struct Certificates {
     known: BTreeSet<Certificate>,
+    /// Votes whose signatures were verified: many certificates hold the same.
+    verified: BTreeSet<SignedVote>,
     skipped: BTreeSet<View>,
     blocks: BTreeMap<View, BTreeSet<Hash>>,
     final_blocks: BTreeMap<View, Hash>,
@@ -44,13 +46,15 @@ impl Certificates {
         if !enough || signers.len() != votes.len() {
             return Err(format!("a certificate of {} signers: {certificate:?}", signers.len()));
         }
-        if let Some(vote) = votes.iter().find(|vote| !vote.verify(keys, committee)) {
+        let is_bad = |vote: &&SignedVote| !self.verified.contains(*vote) && !vote.verify(keys, committee);
+        if let Some(vote) = votes.iter().find(is_bad) {
             return Err(format!("a certificate with a bad signature: {vote:?}"));
         }
         if let Some(vote) = votes.iter().find(|vote| !cast(vote)) {
             return Err(format!("a certificate with a vote that nobody cast: {vote:?}"));
         }
         self.known.insert(certificate.clone());
+        self.verified.extend(votes);
         self.stands_beside(certificate.view(), says(certificate, committee))
     }
 
