@@ -59,7 +59,7 @@ pub use certificate::{
     Bitmap, Certificate, CertificateError, Finality, Finalization, Notarization, Nullification, ReportGroup, Verdict,
 };
 pub use codec::{Bytes, DecodeError, List, Text, decode, encode, encoded_len};
-pub use evidence::{Evidence, EvidenceError};
+pub use evidence::{Evidence, EvidenceError, EvidenceKind};
 pub use hash::{Hash, HashError};
 pub use keys::{KeyError, PublicKey, SecretKey, Signature};
 pub use lane::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Batch, BatchHead, LaneTip, SignedBatch, lanes_root};
