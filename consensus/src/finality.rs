@@ -5,6 +5,7 @@ use althing_types::{Certificate, Finalization, Hash, View};
 use crate::chain::Data;
 use crate::config::Keys;
 use crate::core::{Context, Core, Floor};
+use crate::evidence::culprits;
 use crate::output::{Alarm, Output};
 use crate::record::{Lsn, Record};
 
@@ -66,6 +67,7 @@ impl Core {
     fn hand_over_one<K>(&mut self, cx: &mut Context<'_, K>, id: &Hash, finalization: &Finalization) {
         let Some(block) = self.chain.advance(id) else { return };
         self.results.forget_up_to(block.header.executed_height);
+        self.accusations.finish(culprits(&block));
         if self.run_target.as_ref().is_some_and(|(end, _)| end == id) || finalization.vote.digest == *id {
             self.run_target = None;
         }
@@ -84,7 +86,7 @@ impl Core {
     }
 
     /// Replaces a long log by what a restart needs (rule D8): the floor, blocks that the ledger has not committed,
-    /// the certificates and blocks above the floor, and what I signed there.
+    /// the certificates and blocks above the floor, what I signed there, and evidence.
     pub(crate) fn compact<K>(&mut self, cx: &mut Context<'_, K>) {
         if self.journal.bytes() >= self.config.log_bytes_max {
             let records = self.records();
@@ -103,7 +105,8 @@ impl Core {
         let rounds = self.rounds.values();
         let certificates = rounds.flat_map(|round| round.certificates()).map(Record::Certificate);
         let own = self.rounds.values().flat_map(|round| round.own.iter().copied()).map(Record::Vote);
-        floor.into_iter().chain(uncommitted).chain(logged).chain(certificates).chain(own).collect()
+        let evidence = self.accusations.pieces().copied().map(Record::Evidence);
+        floor.into_iter().chain(uncommitted).chain(logged).chain(certificates).chain(own).chain(evidence).collect()
     }
 
     /// Whether a view is above the floor.

@@ -23,6 +23,7 @@
 mod chain;
 mod config;
 mod core;
+mod evidence;
 mod fetch;
 mod finality;
 mod input;

@@ -116,7 +116,7 @@ pub enum Output {
         /// The view.
         view: View,
     },
-    /// A validator provably misbehaved.
+    /// A validator provably misbehaved; this is durable, and given once for each culprit and kind (rule R9).
     Evidence(Evidence),
     /// Something that an operator must know.
     Alarm(Alarm),

@@ -37,7 +37,8 @@ impl Core {
 
     /// A core that goes on from its log. `anchor` is the last block that the ledger committed, `anchor_view` the view
     /// of the Finalization that came with it (0 for genesis), `genesis` the id of the epoch's first block. After this
-    /// the ledger's results above `anchor.header.executed_height` are given as inputs, ascending (D9).
+    /// the ledger's results above `anchor.header.executed_height` are given as inputs, ascending (D9), and whom its
+    /// blocks accuse with [`Core::with_accused`].
     pub fn recover(
         config: Config,
         genesis: Hash,
@@ -73,6 +74,7 @@ impl Core {
             Record::Certificate(certificate) => self.replay_certificate(certificate),
             Record::Vote(vote) => self.replay_vote(vote)?,
             Record::Block(block) => self.chain.replay(*block),
+            Record::Evidence(evidence) => self.accusations.replay(evidence),
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
     reason = "a test that goes wrong should stop where it does"
 )]
 
+mod accusing;
 mod agreement;
 mod attacks;
 mod catch_up;

@@ -6,7 +6,7 @@ use crate::config::Keys;
 use crate::core::{Context, Core};
 use crate::journal::Pending;
 use crate::message::{Message, Proposal};
-use crate::output::{Output, Recipient};
+use crate::output::Recipient;
 use crate::record::{Lsn, Record};
 use crate::round::{Added, Offer};
 
@@ -41,7 +41,7 @@ impl Core {
         let added = self.round_mut(view).add(vote);
         let counted = matches!(added, Added::New | Added::Known);
         if let Added::Conflict(evidence) = added {
-            cx.out.push(Output::Evidence(*evidence));
+            self.accuse(cx, *evidence);
         }
         self.certify(cx, view);
         counted
@@ -86,6 +86,7 @@ impl Core {
             self.misbehaved(cx, from, "a certificate that does not verify");
             return false;
         }
+        self.compare_votes(cx, &certificate);
         self.store(cx, certificate);
         true
     }
@@ -141,6 +142,7 @@ impl Core {
             match pending {
                 Pending::Announce { view, floor } => self.announced = (view, floor),
                 Pending::Vote(vote) => self.release(cx, vote),
+                Pending::Evidence(evidence) => self.tell_evidence(cx, evidence),
             }
         }
     }
