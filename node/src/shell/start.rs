@@ -544,5 +544,7 @@ fn found(ledger: &Ledger<RocksStore>, votes: Vec<Record>, batches: Vec<SignedBat
         batches = batches.len(),
         "found on disk"
     );
-    Ok(Found { header: head.header.clone(), cut: head.cut.clone(), view: head.view, summaries, votes, batches })
+    let accused = ledger.reader().accused(head.header.epoch)?;
+    let (header, cut) = (head.header.clone(), head.cut.clone());
+    Ok(Found { header, cut, view: head.view, summaries, accused, votes, batches })
 }

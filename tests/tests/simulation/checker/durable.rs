@@ -90,6 +90,8 @@ impl Durable {
                 }
                 self.certified.insert(certificate.view());
             }
+            // Nothing that a validator says depends on it.
+            Record::Evidence(_) => {}
         }
     }
 
