@@ -11,6 +11,7 @@ use crate::chain::{Anchor, Chain};
 use crate::config::{Config, Now, VIEWS_AHEAD_MAX};
 use crate::evidence::Accusations;
 use crate::fetch::{Fetch, Want};
+use crate::history::History;
 use crate::journal::Journal;
 use crate::message::{Envelope, Message};
 use crate::output::{Alarm, Output, Recipient};
@@ -64,6 +65,7 @@ pub struct Core {
     pub(crate) uncommitted: BTreeMap<Height, althing_types::Block>,
     pub(crate) results: Results,
     pub(crate) accusations: Accusations,
+    pub(crate) history: History,
     pub(crate) journal: Journal,
     /// What envelopes say: the view and floor whose certificates are durable.
     pub(crate) announced: (View, View),
@@ -125,6 +127,7 @@ impl Core {
             uncommitted: BTreeMap::new(),
             results: Results::new(validators),
             accusations: Accusations::default(),
+            history: History::default(),
             journal: Journal::default(),
             announced: (floor.view.next(), floor.view),
             peers: Peers::new(validators),

@@ -16,6 +16,7 @@ impl Core {
         let (view, digest) = (finalization.vote.view, finalization.vote.digest);
         let tip_view = self.tip().0;
         self.floor = Floor { view, digest, finalization: Some(finalization), lsn };
+        self.retire(view);
         self.rounds = self.rounds.split_off(&view.next());
         self.forget_orphans();
         if tip_view <= view {
@@ -25,7 +26,7 @@ impl Core {
 
     /// Hands over final blocks in order, each once it, its data and the Finalization above it are durable (D8).
     pub(crate) fn hand_over<K: Keys>(&mut self, cx: &mut Context<'_, K>) {
-        if !self.journal.is_durable(self.floor.lsn) {
+        if !self.journal.is_durable(self.floor.lsn) || self.is_forked() {
             return;
         }
         let Some((path, finalization)) = self.path_to_final() else { return };
@@ -34,7 +35,7 @@ impl Core {
             let Some(entry) = self.chain.get(&id) else { return };
             if !entry.sound || entry.data == Data::Invalid {
                 let ours = self.chain.base_id();
-                return self.halt(cx, Alarm::Fork { ours, theirs: id });
+                return self.halt(cx, Alarm::Fork { ours, theirs: id, proof: None });
             }
             if entry.data != Data::Held {
                 return;
@@ -72,8 +73,10 @@ impl Core {
             self.run_target = None;
         }
         self.uncommitted.insert(block.header.height, block.clone());
+        let certified = (finalization.vote.digest == *id).then_some(finalization.vote.view);
         let finalization = Box::new(finalization.clone());
         cx.out.push(Output::Finalized { block: Box::new(block), finalization });
+        self.follow_chain(cx, id, certified);
     }
 
     /// Compares what a certified block carries with what I computed (rule X4).

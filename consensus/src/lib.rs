@@ -26,6 +26,8 @@ mod core;
 mod evidence;
 mod fetch;
 mod finality;
+mod fork;
+mod history;
 mod input;
 mod journal;
 mod judge;

@@ -2,8 +2,8 @@
 //! known, so the sender is not part of it.
 
 use althing_types::{
-    BLOCK_EVIDENCE_MAX, Block, Certificate, Epoch, Evidence, Finalization, Hash, Header, Height, List, SignedVote,
-    View, encoded_len,
+    BLOCK_EVIDENCE_MAX, Block, Certificate, Epoch, Evidence, Finalization, ForkProof, Hash, Header, Height, List,
+    SignedVote, View, encoded_len,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -65,6 +65,8 @@ pub enum Message {
     Run(Box<Run>) = 8,
     /// Evidence that the sender verified and holds durably (rule R9).
     Evidence(List<Evidence, BLOCK_EVIDENCE_MAX>) = 9,
+    /// More than f validators broke the rules, and this names them (rule R10).
+    Fork(Box<ForkProof>) = 10,
 }
 
 /// A block, the leader's vote for it, and why it may stand in this view.

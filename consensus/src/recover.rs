@@ -64,6 +64,14 @@ impl Core {
         for record in records {
             core.replay(record)?;
         }
+        if let Some(finalization) = core.floor.finalization.clone() {
+            core.history.keep(Certificate::Finalization(finalization));
+        }
+        if core.floor.digest == core.chain.base_id() {
+            core.history.stand(core.floor.view);
+        } else {
+            core.history.await_block(core.floor.view, core.floor.digest);
+        }
         core.announced = (core.view, core.floor.view);
         Ok(core)
     }
@@ -82,7 +90,8 @@ impl Core {
     fn replay_certificate(&mut self, certificate: Certificate) {
         let (view, quorums) = (certificate.view(), self.quorums());
         if !self.is_above_floor(view) {
-            return;
+            // It may still prove a fork (R10).
+            return self.history.keep(certificate);
         }
         self.round_mut(view).keep(certificate.clone(), &quorums);
         if view.next() > self.view {

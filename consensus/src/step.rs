@@ -94,6 +94,7 @@ impl Core {
             Message::Block(block) => self.on_block(*block),
             Message::GetRun { above } => self.on_get_run(cx, from, above),
             Message::Run(run) => self.on_run(cx, from, *run),
+            Message::Fork(proof) => self.on_fork(cx, from, *proof),
             Message::Evidence(pieces) => self.on_evidence(cx, from, pieces.into_inner()),
         }
         self.nudge(cx, from);
@@ -132,6 +133,7 @@ impl Core {
         if connected {
             self.send(cx, Recipient::One(index), Message::Status);
             self.tell_all_evidence(cx, index);
+            self.show_branch(cx, index);
         }
     }
 }

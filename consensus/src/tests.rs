@@ -14,6 +14,7 @@ mod catch_up;
 mod certificates;
 mod chaos;
 mod durability;
+mod forking;
 mod judging;
 mod recovery;
 mod results;

@@ -70,7 +70,8 @@ impl Core {
         self.tell_status(cx, from);
     }
 
-    /// Verifies and stores a certificate unless its kind is held already. False if it does not verify.
+    /// Verifies and stores a certificate unless its kind is held already; then it may still show a fork (R10). False if it
+    /// does not verify.
     pub(crate) fn accept<K: Keys>(
         &mut self,
         cx: &mut Context<'_, K>,
@@ -80,7 +81,7 @@ impl Core {
         let view = certificate.view();
         let held = self.rounds.get(&view).is_some_and(|round| round.holds(&certificate, &self.quorums()));
         if view <= self.floor.view || held {
-            return true;
+            return self.examine(cx, from, certificate);
         }
         if certificate.verify(cx.keys, self.committee()).is_err() {
             self.misbehaved(cx, from, "a certificate that does not verify");
@@ -96,6 +97,12 @@ impl Core {
         let (view, quorums) = (certificate.view(), self.quorums());
         if view <= self.floor.view {
             return;
+        }
+        if self.contradicts(&certificate) {
+            self.witness(cx, certificate.clone());
+            if self.is_forked() {
+                return;
+            }
         }
         let (tip_before, _) = self.tip();
         if let Certificate::Finalization(finalization) = &certificate {

@@ -30,6 +30,7 @@ mod block;
 mod certificate;
 mod codec;
 mod evidence;
+mod fork;
 mod hash;
 mod keys;
 mod lane;
@@ -60,6 +61,7 @@ pub use certificate::{
 };
 pub use codec::{Bytes, DecodeError, List, Text, decode, encode, encoded_len};
 pub use evidence::{Evidence, EvidenceError, EvidenceKind};
+pub use fork::{FORK_CERTIFICATES_MAX, FORK_PROOF_BYTES_MAX, ForkProof, ForkProofError, contradict};
 pub use hash::{Hash, HashError};
 pub use keys::{KeyError, PublicKey, SecretKey, Signature};
 pub use lane::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Batch, BatchHead, LaneTip, SignedBatch, lanes_root};

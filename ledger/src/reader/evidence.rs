@@ -58,7 +58,8 @@ impl<S: OrderedStore> Reader<S> {
         Ok(EvidencePage { entries, next })
     }
 
-    /// The evidence of committed blocks against one validator of an epoch, ascending, at most `limit` and [`PAGE_MAX`].
+    /// The evidence of committed blocks against one validator of an epoch, at most `limit` and [`PAGE_MAX`] pieces, beyond
+    /// `cursor`.
     ///
     /// # Errors
     ///
@@ -67,14 +68,22 @@ impl<S: OrderedStore> Reader<S> {
         &self,
         epoch: Epoch,
         culprit: ValidatorIndex,
+        cursor: Option<EvidenceCursor>,
         limit: usize,
-    ) -> Result<Vec<EvidenceEntry>, LedgerError> {
-        let from = by_culprit(epoch, culprit, Height::ZERO, 0);
+    ) -> Result<EvidencePage, LedgerError> {
+        let first = by_culprit(epoch, culprit, Height::ZERO, 0);
+        let beyond = |at: EvidenceCursor| [&by_culprit(epoch, culprit, at.height, at.index)[..], &[0]].concat();
+        let from = cursor.map_or(first, beyond);
         let to = by_culprit(epoch, culprit, self.head().header.height.next(), 0);
-        let scan = Scan { from: &from, to: Some(&to), order: Order::Ascending, limit: limit.min(PAGE_MAX) };
+        let limit = limit.min(PAGE_MAX);
+        let scan = Scan { from: &from, to: Some(&to), order: Order::Ascending, limit: limit.saturating_add(1) };
         let found = self.store.scan(ACCUSED, scan)?;
-        let places = found.iter().map(|(key, _)| place(key));
-        places.map(|at| at.and_then(|at| self.evidence_at(at))).collect()
+        let is_more = found.len() > limit;
+        let places = found.iter().take(limit).map(|(key, _)| place(key));
+        let entries: Vec<EvidenceEntry> =
+            places.map(|at| at.and_then(|at| self.evidence_at(at))).collect::<Result<_, _>>()?;
+        let next = entries.last().map(|entry| entry.at).filter(|_| is_more);
+        Ok(EvidencePage { entries, next })
     }
 
     /// The validators of an epoch that a committed block accuses, ascending.

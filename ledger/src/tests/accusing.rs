@@ -20,8 +20,15 @@ fn at(height: u64, index: u32) -> EvidenceCursor {
 }
 
 fn places<S: OrderedStore>(reader: &Reader<S>, culprit: u16) -> Vec<EvidenceCursor> {
-    let entries = reader.evidence_against(Epoch::ZERO, ValidatorIndex::new(culprit), 500).expect("readable");
-    entries.iter().map(|entry| entry.at).collect()
+    let (mut walked, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = reader.evidence_against(Epoch::ZERO, ValidatorIndex::new(culprit), cursor, 1).expect("readable");
+        walked.extend(page.entries.iter().map(|entry| entry.at));
+        cursor = page.next;
+        if cursor.is_none() {
+            return walked;
+        }
+    }
 }
 
 #[test]

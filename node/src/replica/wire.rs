@@ -53,9 +53,10 @@ fn class_of(message: &Message) -> Class {
             | ConsensusMessage::GetBlock { .. }
             | ConsensusMessage::GetRun { .. }
             | ConsensusMessage::Evidence(_) => Class::Votes,
-            ConsensusMessage::Proposal(_) | ConsensusMessage::Certificates(_) | ConsensusMessage::Block(_) => {
-                Class::Proposals
-            }
+            ConsensusMessage::Proposal(_)
+            | ConsensusMessage::Certificates(_)
+            | ConsensusMessage::Block(_)
+            | ConsensusMessage::Fork(_) => Class::Proposals,
             ConsensusMessage::Run(_) => Class::Sync,
         },
         Message::Data(DataMessage::Acks(_) | DataMessage::GetBatches { .. }) => Class::Votes,
