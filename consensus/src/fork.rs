@@ -3,6 +3,8 @@
 //! With at most f faulty validators nothing here ever verifies a signature: a certificate is looked at only if it
 //! contradicts one that is held of the same view, and then either its sender lies or the proof is there.
 
+use std::collections::BTreeSet;
+
 use althing_types::{Certificate, Evidence, ForkProof, Hash, List, SignedVote, ValidatorIndex, View, contradict};
 
 use crate::config::Keys;
@@ -83,7 +85,7 @@ impl Core {
     /// the view is told, because whoever is on the other branch holds the certificate that contradicts it.
     pub(crate) fn fork_without_proof<K>(&mut self, cx: &mut Context<'_, K>, ours: Hash, theirs: Hash, view: View) {
         self.halt(cx, Alarm::Fork { ours, theirs, proof: None });
-        for view in [view, self.history.standing()] {
+        for view in BTreeSet::from([view, self.history.standing()]) {
             if let Some(message) = self.branch_at(view) {
                 self.send(cx, Recipient::All, message);
             }

@@ -1,5 +1,5 @@
 //! Proof that more than f validators broke the rules: a final block, and certificates of the same view that no honest
-//! majority forms beside it (`docs/spec/consensus.md`, R10).
+//! majority forms beside it (rule R10 of `docs/spec/consensus.md`).
 //!
 //! The proof holds no headers and no second final block. A Finalization excludes every other certificate of its view
 //! (section 15, step 5), so the certificates of that one view name the culprits, whichever blocks were built on them;
