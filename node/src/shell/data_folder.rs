@@ -301,6 +301,19 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_with_the_proof_of_a_fork_is_refused_until_it_is_moved_away() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = bound(home.path(), &Hash::ZERO, validator(1)).expect("a new folder");
+        folder.refuse_fork().expect("nothing is proven");
+        let proof = home.path().join("fork-evidence-7.json");
+        fs::write(&proof, "{}").expect("it can be written");
+        let error = folder.refuse_fork().expect_err("a fork is proven");
+        assert!(matches!(&error, DataError::Fork { file } if *file == proof), "{error}");
+        fs::remove_file(proof).expect("it is there");
+        folder.refuse_fork().expect("the operator decided");
+    }
+
+    #[test]
     fn an_observer_needs_no_logs_and_its_folder_is_no_validators() {
         let home = tempfile::tempdir().expect("a folder");
         let observer = Owner::Observer(*validator(1).key());

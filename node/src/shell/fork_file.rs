@@ -102,3 +102,73 @@ fn named(pieces: &[Evidence], genesis: &Genesis) -> Vec<String> {
     };
     pieces.iter().map(name).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use althing_genesis::{DevNetwork, DevRole, dev_key};
+    use althing_types::{
+        Certificate, Epoch, Finalization, Finalize, Hash, Nullification, Nullify, SignedVote, TimeMs, ValidatorIndex,
+        View, Vote, decode,
+    };
+
+    fn genesis() -> Genesis {
+        let network = DevNetwork {
+            chain_id: "fork".to_owned(),
+            seed: "fork".to_owned(),
+            validators: 4,
+            observers: 0,
+            accounts: 1,
+            p2p_base_port: 26_700,
+            time: TimeMs::new(1_760_000_000_000),
+        };
+        network.build().expect("valid")
+    }
+
+    fn proof(genesis: &Genesis) -> ForkProof {
+        let committee = genesis.committee();
+        let sign = |vote: Vote, signer: u16| -> SignedVote {
+            let index = ValidatorIndex::new(signer);
+            let key = committee.set.get(index).expect("a member").key;
+            let own = (0..4).map(|number| dev_key("fork", DevRole::Validator, number));
+            let secret = own.into_iter().find(|secret| secret.public_key() == key).expect("one of four");
+            vote.sign(&genesis.hash(), index, &secret)
+        };
+        let (epoch, view) = (Epoch::ZERO, View::new(9));
+        let finalize = Finalize { epoch, view, digest: Hash::ZERO };
+        let ours: Vec<SignedVote> = (0..3).map(|signer| sign(Vote::Finalize(finalize), signer)).collect();
+        let nullify = Vote::Nullify(Nullify { epoch, view, report: None });
+        let theirs: Vec<SignedVote> = (1..4).map(|signer| sign(nullify, signer)).collect();
+        let certificates = [
+            Certificate::Finalization(Finalization::slow(finalize, &committee, &ours).expect("a quorum")),
+            Certificate::Nullification(Nullification::of(epoch, view, &committee, &theirs).expect("a quorum")),
+        ];
+        ForkProof::among(&certificates, &committee).expect("a fork")
+    }
+
+    #[test]
+    fn the_file_names_the_culprits_and_holds_the_proof() {
+        let genesis = genesis();
+        let proof = proof(&genesis);
+        let document = document(&proof, &genesis);
+        let names: Vec<&str> = genesis.validators().iter().map(|validator| validator.name.as_str()).collect();
+        assert_eq!(document["culprits"], json!([format!("1 {}", names[1]), format!("2 {}", names[2])]));
+        let text = document["forkProof"].as_str().expect("a text");
+        let bytes = const_hex::decode(text).expect("hexadecimal");
+        assert_eq!(decode::<ForkProof>(&bytes, FORK_PROOF_BYTES_MAX), Ok(proof));
+    }
+
+    #[test]
+    fn a_proof_is_durable_before_it_is_told_and_is_found_again() {
+        let (genesis, folder) = (genesis(), tempfile::tempdir().expect("a folder"));
+        assert_eq!(in_folder(folder.path()), None);
+        std::fs::write(folder.path().join("fork-evidence.txt"), "a note").expect("written");
+        assert_eq!(in_folder(folder.path()), None);
+        let forks = ForkFile::new(folder.path().to_owned(), genesis.clone(), Stop::new());
+        forks.found(&proof(&genesis));
+        let path = folder.path().join("fork-evidence-9.json");
+        assert_eq!(in_folder(folder.path()), Some(path.clone()));
+        let written = std::fs::read_to_string(path).expect("readable");
+        assert_eq!(written, format!("{:#}\n", document(&proof(&genesis), &genesis)));
+    }
+}

@@ -417,8 +417,7 @@ impl Machines {
                 waiting.committed(committed);
             }),
         };
-        let forks = ForkFile::new(self.data, genesis.clone(), stop.clone());
-        let (index, notes) = (reader.clone(), Notes::new(tracker.clone(), clock, outbox.clone(), forks));
+        let (index, forks) = (reader.clone(), ForkFile::new(self.data, genesis.clone(), stop.clone()));
         let (checker, mut threads) = Checker::start(&genesis.committee(), genesis.params().limits, &orders, &stop);
         let requests = Arc::new(Requests::new(genesis.validators().len()));
         let answering = Answering { reader: reader.clone(), requests: requests.clone(), outbox: outbox.clone(), clock };
@@ -433,7 +432,7 @@ impl Machines {
             outbox: outbox.clone(),
             checker,
             requests,
-            notes,
+            notes: Notes::new(tracker.clone(), clock, outbox, forks),
             // A store that cannot be read ends the process elsewhere; a second try costs nothing but room in a block.
             is_included: Box::new(move |id| index.is_included(id).unwrap_or(false)),
             report_at: std::time::Duration::ZERO,
