@@ -1,7 +1,7 @@
 //! Forks: more than f validators broke the rules, and whoever sees both sides proves it, tells it and stops (rule R10).
 //!
-//! With at most f faulty validators nothing here ever verifies a signature: a certificate is looked at only if it
-//! contradicts one that is held of the same view, and then either its sender lies or the proof is there.
+//! A certificate is looked at only if it contradicts one that is held of the same view. With at most f faulty validators
+//! such a one never verifies, so its sender lies; with more the proof is there.
 
 use std::collections::BTreeSet;
 
