@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use althing_types::{
-    Certificate, Committee, Finalization, Hash, Height, Monotonic, Quorums, ValidatorIndex, View, VoteKind, Work,
+    Certificate, Committee, Evidence, Finalization, Hash, Height, Monotonic, Quorums, ValidatorIndex, View, VoteKind,
+    Work,
 };
 
 use crate::chain::{Anchor, Chain};
 use crate::config::{Config, Now, VIEWS_AHEAD_MAX};
+use crate::evidence::Accusations;
 use crate::fetch::{Fetch, Want};
+use crate::history::History;
 use crate::journal::Journal;
 use crate::message::{Envelope, Message};
 use crate::output::{Alarm, Output, Recipient};
@@ -61,6 +64,8 @@ pub struct Core {
     /// Blocks that were handed over and that the ledger has not committed yet.
     pub(crate) uncommitted: BTreeMap<Height, althing_types::Block>,
     pub(crate) results: Results,
+    pub(crate) accusations: Accusations,
+    pub(crate) history: History,
     pub(crate) journal: Journal,
     /// What envelopes say: the view and floor whose certificates are durable.
     pub(crate) announced: (View, View),
@@ -103,6 +108,8 @@ pub struct Snapshot {
     pub voted: Vec<(VoteKind, ValidatorIndex)>,
     /// Validators that cannot be reached.
     pub missing: Vec<ValidatorIndex>,
+    /// Evidence that is held and in no final block yet, ascending by culprit.
+    pub evidence: Vec<Evidence>,
     /// Why this validator stopped voting, if it did.
     pub halted: Option<Alarm>,
 }
@@ -119,6 +126,8 @@ impl Core {
             run_target: None,
             uncommitted: BTreeMap::new(),
             results: Results::new(validators),
+            accusations: Accusations::default(),
+            history: History::default(),
             journal: Journal::default(),
             announced: (floor.view.next(), floor.view),
             peers: Peers::new(validators),
@@ -164,6 +173,7 @@ impl Core {
             reported: self.results.reported_by(self.quorums().f().saturating_add(1)),
             voted: voted.filter(|(kind, by)| round.is_some_and(|round| round.vote(*kind, *by).is_some())).collect(),
             missing: others.filter(|index| self.peers.get(*index).is_some_and(|peer| !peer.connected)).collect(),
+            evidence: self.accusations.pieces().copied().collect(),
             halted: self.halted.clone(),
         }
     }

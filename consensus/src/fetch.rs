@@ -12,7 +12,7 @@ use althing_types::canary::{Canary, seeded};
 use crate::config::Keys;
 use crate::core::{Context, Core};
 use crate::message::{Message, RUN_BLOCKS_MAX, Run, fitting};
-use crate::output::{Alarm, Output, Recipient};
+use crate::output::{Output, Recipient};
 use crate::round::Round;
 use crate::view::Justified;
 
@@ -59,6 +59,9 @@ impl Core {
             {
                 fetch = Fetch { turn: fetch.turn.wrapping_add(1), ask_at: cx.monotonic().plus(again) };
                 self.send(cx, Recipient::One(peer), want.request());
+                if matches!(want, Want::Run(_)) {
+                    self.show_branch(cx, peer);
+                }
             }
             fetches.insert(want, fetch);
         }
@@ -183,7 +186,7 @@ impl Core {
         let below = run.blocks.first().map(|block| block.header.parent);
         if below != Some(ours) {
             let theirs = run.finalization.vote.digest;
-            return self.halt(cx, Alarm::Fork { ours, theirs });
+            return self.fork_without_proof(cx, ours, theirs, self.history.standing());
         }
         self.forget_orphans();
         for block in run.blocks.into_inner() {

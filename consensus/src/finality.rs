@@ -7,6 +7,7 @@ use althing_types::canary::{Canary, seeded};
 use crate::chain::Data;
 use crate::config::Keys;
 use crate::core::{Context, Core, Floor};
+use crate::evidence::culprits;
 use crate::output::{Alarm, Output};
 use crate::record::{Lsn, Record};
 use crate::round::Round;
@@ -18,6 +19,7 @@ impl Core {
         let (view, digest) = (finalization.vote.view, finalization.vote.digest);
         let tip_view = self.tip().0;
         self.floor = Floor { view, digest, finalization: Some(finalization), lsn };
+        self.retire(view);
         self.rounds = self.rounds.split_off(&view.next());
         self.forget_orphans();
         if tip_view <= view {
@@ -27,7 +29,8 @@ impl Core {
 
     /// Hands over final blocks in order, each once it, its data and the Finalization above it are durable (D8).
     pub(crate) fn hand_over<K: Keys>(&mut self, cx: &mut Context<'_, K>) {
-        if !self.journal.is_durable(self.floor.lsn) && !seeded(Canary::FinalBeforeSync) {
+        let is_durable = self.journal.is_durable(self.floor.lsn) || seeded(Canary::FinalBeforeSync);
+        if !is_durable || self.is_forked() {
             return;
         }
         let Some((path, finalization)) = self.path_to_final() else { return };
@@ -36,7 +39,7 @@ impl Core {
             let Some(entry) = self.chain.get(&id) else { return };
             if !entry.sound || entry.data == Data::Invalid {
                 let ours = self.chain.base_id();
-                return self.halt(cx, Alarm::Fork { ours, theirs: id });
+                return self.halt(cx, Alarm::Fork { ours, theirs: id, proof: None });
             }
             if entry.data != Data::Held {
                 return;
@@ -69,12 +72,15 @@ impl Core {
     fn hand_over_one<K>(&mut self, cx: &mut Context<'_, K>, id: &Hash, finalization: &Finalization) {
         let Some(block) = self.chain.advance(id) else { return };
         self.results.forget_up_to(block.header.executed_height);
+        self.accusations.finish(culprits(&block));
         if self.run_target.as_ref().is_some_and(|(end, _)| end == id) || finalization.vote.digest == *id {
             self.run_target = None;
         }
         self.uncommitted.insert(block.header.height, block.clone());
+        let certified = (finalization.vote.digest == *id).then_some(finalization.vote.view);
         let finalization = Box::new(finalization.clone());
         cx.out.push(Output::Finalized { block: Box::new(block), finalization });
+        self.follow_chain(cx, id, certified);
     }
 
     /// Compares what a certified block carries with what I computed (rule X4).
@@ -87,7 +93,7 @@ impl Core {
     }
 
     /// Replaces a long log by what a restart needs (rule D8): the floor, blocks that the ledger has not committed,
-    /// the certificates and blocks above the floor, and what I signed there.
+    /// the certificates and blocks above the floor, what I signed there, and evidence.
     pub(crate) fn compact<K>(&mut self, cx: &mut Context<'_, K>) {
         if self.journal.bytes() >= self.config.log_bytes_max {
             let records = self.records();
@@ -107,7 +113,8 @@ impl Core {
         let certificates = rounds.flat_map(|round| round.certificates()).map(Record::Certificate);
         let kept = |_: &&Round| !seeded(Canary::FactsCompacted);
         let own = self.rounds.values().filter(kept).flat_map(|round| round.own.iter().copied()).map(Record::Vote);
-        floor.into_iter().chain(uncommitted).chain(logged).chain(certificates).chain(own).collect()
+        let evidence = self.accusations.pieces().copied().map(Record::Evidence);
+        floor.into_iter().chain(uncommitted).chain(logged).chain(certificates).chain(own).chain(evidence).collect()
     }
 
     /// Whether a view is above the floor.

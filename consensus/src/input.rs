@@ -1,6 +1,6 @@
 //! What can happen to a core.
 
-use althing_types::{DataJudgement, Hash, Height, LaneTip, Summary, ValidatorIndex, View, Work};
+use althing_types::{DataJudgement, Evidence, Hash, Height, LaneTip, Summary, ValidatorIndex, View, Work};
 
 use crate::message::Envelope;
 use crate::record::Lsn;
@@ -46,6 +46,8 @@ pub enum Input {
         /// The height.
         executed: Height,
     },
+    /// The data plane found two batches of one validator for one place (rules L9, R9).
+    Evidence(Evidence),
     /// A validator became reachable or unreachable.
     Peer {
         /// Who.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::output::Output;
 use crate::record::{Lsn, Record};
-use althing_types::{SignedVote, View};
+use althing_types::{Evidence, SignedVote, View};
 
 /// Something that may happen only once a place of the log is durable (D7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +18,8 @@ pub(crate) enum Pending {
         /// The view of the highest Finalization.
         floor: View,
     },
+    /// Evidence is told (R9).
+    Evidence(Evidence),
 }
 
 /// The log as the core sees it.
@@ -45,7 +47,7 @@ impl Journal {
         self.bytes = 0;
         self.pending.retain(|(_, pending)| match pending {
             Pending::Vote(vote) => vote.vote.view() > floor,
-            Pending::Announce { .. } => true,
+            Pending::Announce { .. } | Pending::Evidence(_) => true,
         });
         let lsn = self.take();
         out.push(Output::Compact { lsn, records });

@@ -23,8 +23,11 @@
 mod chain;
 mod config;
 mod core;
+mod evidence;
 mod fetch;
 mod finality;
+mod fork;
+mod history;
 mod input;
 mod journal;
 mod judge;

@@ -2,7 +2,8 @@
 //! known, so the sender is not part of it.
 
 use althing_types::{
-    Block, Certificate, Epoch, Finalization, Hash, Header, Height, List, SignedVote, View, encoded_len,
+    BLOCK_EVIDENCE_MAX, Block, Certificate, Epoch, Evidence, Finalization, ForkProof, Hash, Header, Height, List,
+    SignedVote, View, encoded_len,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -62,6 +63,10 @@ pub enum Message {
     } = 7,
     /// Final blocks that the receiver asked for.
     Run(Box<Run>) = 8,
+    /// Evidence that the sender verified and holds durably (rule R9).
+    Evidence(List<Evidence, BLOCK_EVIDENCE_MAX>) = 9,
+    /// More than f validators broke the rules, and this names them (rule R10).
+    Fork(Box<ForkProof>) = 10,
 }
 
 /// A block, the leader's vote for it, and why it may stand in this view.

@@ -1,6 +1,6 @@
 //! What a core asks its surroundings to do.
 
-use althing_types::{Block, Evidence, Finalization, Hash, Height, LaneTip, Summary, ValidatorIndex, View};
+use althing_types::{Block, Evidence, Finalization, ForkProof, Hash, Height, LaneTip, Summary, ValidatorIndex, View};
 
 use crate::message::Envelope;
 use crate::record::{Lsn, Record};
@@ -36,8 +36,11 @@ pub enum Alarm {
     Fork {
         /// The last final block that we hold.
         ours: Hash,
-        /// The one that is final as well.
+        /// The one that is final as well, or that cannot be.
         theirs: Hash,
+        /// Who did it, by certificates of one view; none while nobody showed the other side's (rule R10). The alarm comes
+        /// again once there is one.
+        proof: Option<Box<ForkProof>>,
     },
     /// A validator sent something that no honest one sends.
     Misbehaved {
@@ -116,7 +119,7 @@ pub enum Output {
         /// The view.
         view: View,
     },
-    /// A validator provably misbehaved.
+    /// A validator provably misbehaved; this is durable, and given once for each culprit and kind (rule R9).
     Evidence(Evidence),
     /// Something that an operator must know.
     Alarm(Alarm),

@@ -100,10 +100,11 @@ impl Core {
         let results = self.results_to_carry(&above, lanes.is_empty());
         let executed_height = results.last().map_or(above.header.executed_height, |summary| summary.height);
         let lagging = above.header.height.next().above(executed_height) > u64::from(self.config.params.k);
+        let evidence = if lagging { Vec::new() } else { self.includable(&parent) };
         let body = Body {
             lanes: if lagging { List::empty() } else { List::truncated(lanes) },
             results: List::truncated(results),
-            evidence: List::empty(),
+            evidence: List::truncated(evidence),
         };
         let header = self.header_above(&above, parent, &body, executed_height, cx.now.wall);
         let digest = header.id();

@@ -1,6 +1,6 @@
 //! What the core keeps in its log, and how a place in the log is named.
 
-use althing_types::{Block, Certificate, SignedVote};
+use althing_types::{Block, Certificate, Evidence, SignedVote};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// A place in the core's log: the first record is 1, and every output that concerns the log takes the next number.
@@ -33,4 +33,6 @@ pub enum Record {
     Certificate(Certificate) = 1,
     /// A block whose data is durable here.
     Block(Box<Block>) = 2,
+    /// Evidence that is in no final block yet (R9).
+    Evidence(Evidence) = 3,
 }

@@ -39,7 +39,8 @@ impl Core {
 
     /// A core that goes on from its log. `anchor` is the last block that the ledger committed, `anchor_view` the view
     /// of the Finalization that came with it (0 for genesis), `genesis` the id of the epoch's first block. After this
-    /// the ledger's results above `anchor.header.executed_height` are given as inputs, ascending (D9).
+    /// the ledger's results above `anchor.header.executed_height` are given as inputs, ascending (D9), and whom its
+    /// blocks accuse with [`Core::with_accused`].
     pub fn recover(
         config: Config,
         genesis: Hash,
@@ -65,6 +66,14 @@ impl Core {
         for record in records {
             core.replay(record)?;
         }
+        if let Some(finalization) = core.floor.finalization.clone() {
+            core.history.keep(Certificate::Finalization(finalization));
+        }
+        if core.floor.digest == core.chain.base_id() {
+            core.history.stand(core.floor.view);
+        } else {
+            core.history.await_block(core.floor.view, core.floor.digest);
+        }
         core.announced = (core.view, core.floor.view);
         Ok(core)
     }
@@ -75,6 +84,7 @@ impl Core {
             Record::Certificate(certificate) => self.replay_certificate(certificate),
             Record::Vote(vote) => self.replay_vote(vote)?,
             Record::Block(block) => self.chain.replay(*block),
+            Record::Evidence(evidence) => self.accusations.replay(evidence),
         }
         Ok(())
     }
@@ -82,7 +92,8 @@ impl Core {
     fn replay_certificate(&mut self, certificate: Certificate) {
         let (view, quorums) = (certificate.view(), self.quorums());
         if !self.is_above_floor(view) {
-            return;
+            // It may still prove a fork (R10).
+            return self.history.keep(certificate);
         }
         self.round_mut(view).keep(certificate.clone(), &quorums);
         if view.next() > self.view {

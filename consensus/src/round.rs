@@ -61,6 +61,11 @@ impl Round {
         self.votes_of(VoteKind::Nullify).count()
     }
 
+    /// Every vote that counts.
+    pub(crate) fn votes(&self) -> impl Iterator<Item = &SignedVote> {
+        self.votes.values()
+    }
+
     fn votes_of(&self, kind: VoteKind) -> impl Iterator<Item = &SignedVote> {
         self.votes.iter().filter(move |((of, _), _)| *of == kind).map(|(_, vote)| vote)
     }

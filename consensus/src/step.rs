@@ -27,6 +27,7 @@ impl Core {
             Input::Executed(summary) => self.on_executed(cx, summary),
             Input::Reported { from, executed } if from != self.me() => self.results.reported(from, executed),
             Input::Reported { .. } => {}
+            Input::Evidence(evidence) => self.on_found(cx, evidence),
             Input::Peer { index, connected } => self.on_peer(cx, index, connected),
         }
         self.progress(cx);
@@ -93,6 +94,8 @@ impl Core {
             Message::Block(block) => self.on_block(*block),
             Message::GetRun { above } => self.on_get_run(cx, from, above),
             Message::Run(run) => self.on_run(cx, from, *run),
+            Message::Fork(proof) => self.on_fork(cx, from, *proof),
+            Message::Evidence(pieces) => self.on_evidence(cx, from, pieces.into_inner()),
         }
         self.nudge(cx, from);
     }
@@ -129,6 +132,8 @@ impl Core {
         }
         if connected {
             self.send(cx, Recipient::One(index), Message::Status);
+            self.tell_all_evidence(cx, index);
+            self.show_branch(cx, index);
         }
     }
 }

@@ -76,19 +76,23 @@ impl Core {
         }
     }
 
-    /// Repeats my messages of views that still lack the certificate they could help to form (R8).
+    /// Repeats my messages of views that still lack the certificate they could help to form, and evidence that the
+    /// next leader should know of (R8).
     pub(crate) fn repeat<K: Keys>(&mut self, cx: &mut Context<'_, K>) {
         if cx.monotonic() < self.timers.repeat_at || seeded(Canary::NothingRepeated) {
             return;
         }
-        let votes = self.votes_to_repeat();
-        if votes.is_empty() {
+        let (votes, evidence) = (self.votes_to_repeat(), self.evidence_work());
+        if votes.is_empty() && evidence.is_empty() {
             return;
         }
         self.timers.repeat_at = cx.monotonic().plus(self.config.delta_quarters(4));
         for vote in votes {
             let message = self.vote_message(vote);
             self.send(cx, Recipient::All, message);
+        }
+        if !evidence.is_empty() {
+            self.send(cx, Recipient::All, Message::Evidence(List::truncated(evidence)));
         }
     }
 
@@ -127,7 +131,8 @@ impl Core {
         let out = self.leader_out_at(view).filter(|_| self.rounds.get(&view).is_none_or(|it| it.offer.is_none()));
         let timers = timers.into_iter().flatten().chain(out).filter(|_| undecided && self.halted.is_none());
         let propose = self.may_propose().map(|_| self.timers.propose_at(&self.config));
-        let repeat = (!self.votes_to_repeat().is_empty()).then_some(self.timers.repeat_at);
+        let repeats = !self.votes_to_repeat().is_empty() || !self.evidence_work().is_empty();
+        let repeat = repeats.then_some(self.timers.repeat_at);
         let pushes = self.peers.connected().filter_map(|(_, peer)| self.push_due(peer));
         let asks = self.fetches.values().map(|fetch| fetch.ask_at).filter(|_| self.peers.active() > 1);
         let moments = timers.chain(propose).chain(repeat).chain(self.tip_overdue_at()).chain(self.clock_wake);

@@ -7,6 +7,7 @@
     reason = "a test that goes wrong should stop where it does"
 )]
 
+mod accusing;
 mod agreement;
 mod attacks;
 mod catch_up;
@@ -14,6 +15,7 @@ mod certificates;
 mod chaos;
 mod durability;
 mod fast_path;
+mod forking;
 mod judging;
 mod recovery;
 mod results;

@@ -140,12 +140,12 @@ impl Core {
     }
 
     /// Work that does not come from the lanes: a tip that should be final by now, results to close with, a way out of
-    /// rule X2, or views that have run far ahead.
+    /// rule X2, evidence, or views that have run far ahead.
     fn standing_work(&self, now: Monotonic) -> bool {
         let turns = u64::from(self.quorums().n()).saturating_mul(2);
         let far = self.view.above(self.floor.view) > turns;
         let overdue = self.tip_overdue_at().is_some_and(|at| now >= at);
-        far || overdue || self.results_work()
+        far || overdue || self.results_work() || !self.evidence_work().is_empty()
     }
 
     /// When a tip that is not final becomes work: Δ after it was certified, because its finalize votes are on their

@@ -10,7 +10,7 @@ use crate::config::Keys;
 use crate::core::{Context, Core};
 use crate::journal::Pending;
 use crate::message::{Message, Proposal};
-use crate::output::{Output, Recipient};
+use crate::output::Recipient;
 use crate::record::{Lsn, Record};
 use crate::round::{Added, Offer};
 
@@ -45,7 +45,7 @@ impl Core {
         let added = self.round_mut(view).add(vote);
         let counted = matches!(added, Added::New | Added::Known);
         if let Added::Conflict(evidence) = added {
-            cx.out.push(Output::Evidence(*evidence));
+            self.accuse(cx, *evidence);
         }
         self.certify(cx, view);
         counted
@@ -74,7 +74,8 @@ impl Core {
         self.tell_status(cx, from);
     }
 
-    /// Verifies and stores a certificate unless its kind is held already. False if it does not verify.
+    /// Verifies and stores a certificate unless its kind is held already; then it may still show a fork (R10). False if it
+    /// does not verify.
     pub(crate) fn accept<K: Keys>(
         &mut self,
         cx: &mut Context<'_, K>,
@@ -84,12 +85,13 @@ impl Core {
         let view = certificate.view();
         let held = self.rounds.get(&view).is_some_and(|round| round.holds(&certificate, &self.quorums()));
         if view <= self.floor.view || held {
-            return true;
+            return self.examine(cx, from, certificate);
         }
         if certificate.verify(cx.keys, self.committee()).is_err() && !seeded(Canary::CertificateUnverified) {
             self.misbehaved(cx, from, "a certificate that does not verify");
             return false;
         }
+        self.compare_votes(cx, &certificate);
         self.store(cx, certificate);
         true
     }
@@ -99,6 +101,12 @@ impl Core {
         let (view, quorums) = (certificate.view(), self.quorums());
         if view <= self.floor.view {
             return;
+        }
+        if self.contradicts(&certificate) {
+            self.witness(cx, certificate.clone());
+            if self.is_forked() {
+                return;
+            }
         }
         let (tip_before, _) = self.tip();
         if let Certificate::Finalization(finalization) = &certificate {
@@ -152,6 +160,7 @@ impl Core {
             match pending {
                 Pending::Announce { view, floor } => self.announced = (view, floor),
                 Pending::Vote(vote) => self.release(cx, vote),
+                Pending::Evidence(evidence) => self.tell_evidence(cx, evidence),
             }
         }
     }

@@ -9,8 +9,8 @@ use crate::head::Head;
 use crate::overlay::StateChange;
 use crate::record::{ExecutedAt, Place, SummaryRecord};
 use crate::space::{
-    BATCH, BODY, CARRIER, FINALIZATION, HEADER, HEIGHT_OF, HISTORY, INCLUDED, META, META_HEAD, RECEIPT, STATE,
-    STATE_AT, SUMMARY, TX_AT, by_account, by_batch, by_height, by_index, state, state_at,
+    ACCUSED, BATCH, BODY, CARRIER, EVIDENCE, FINALIZATION, HEADER, HEIGHT_OF, HISTORY, INCLUDED, META, META_HEAD,
+    RECEIPT, STATE, STATE_AT, SUMMARY, TX_AT, by_account, by_batch, by_culprit, by_height, by_index, state, state_at,
 };
 
 /// Writes what is stored of a block and of its execution, but the nodes of the state tree.
@@ -23,6 +23,7 @@ pub(crate) fn write_block(batch: &mut WriteBatch, given: &FinalBlock, executed: 
     for summary in &given.block.body.results {
         batch.put(CARRIER, by_height(summary.height), encode(&height));
     }
+    write_evidence(batch, &given.block);
     given.batches.iter().for_each(|ordered| write_batch(batch, ordered));
     write_traces(batch, executed, height);
     write_state(batch, &executed.changes, height);
@@ -54,6 +55,15 @@ pub(crate) fn write_head(batch: &mut WriteBatch, head: &Head) {
     let executed = SummaryRecord { summary: head.summary, tree_version: head.tree_version };
     batch.put(SUMMARY, by_height(head.header.height), encode(&executed));
     batch.put(META, META_HEAD, encode(&head.record()));
+}
+
+/// Writes the evidence of a block, to be found by its place and by whom it accuses (R9).
+fn write_evidence(batch: &mut WriteBatch, block: &Block) {
+    let height = block.header.height;
+    for (evidence, index) in block.body.evidence.iter().zip(0u32..) {
+        batch.put(EVIDENCE, by_index(height, index), encode(evidence));
+        batch.put(ACCUSED, by_culprit(evidence.epoch(), evidence.culprit(), height, index), Vec::new());
+    }
 }
 
 fn write_batch(batch: &mut WriteBatch, ordered: &OrderedBatch) {

@@ -65,8 +65,9 @@ pub use head::Head;
 pub use ledger::Ledger;
 pub use overlay::StateChange;
 pub use reader::{
-    BALANCES_MAX, HistoryCursor, HistoryEntry, HistoryPage, LocatedTransaction, PAGE_MAX, PROVEN_KEYS_MAX,
-    ProvenReceipt, ProvenState, ProvenTransaction, RUN_BLOCKS_MAX, RUN_LINK_MAX, Reader, Run,
+    BALANCES_MAX, EvidenceCursor, EvidenceEntry, EvidencePage, HistoryCursor, HistoryEntry, HistoryPage,
+    LocatedTransaction, PAGE_MAX, PROVEN_KEYS_MAX, ProvenReceipt, ProvenState, ProvenTransaction, RUN_BLOCKS_MAX,
+    RUN_LINK_MAX, Reader, Run,
 };
 pub use space::{SCHEMA_VERSION, SPACES};
 pub use tree::{JmtTree, StateTree};

@@ -6,6 +6,7 @@
 //! last answer ended.
 
 mod chain;
+mod evidence;
 mod history;
 mod proofs;
 mod state;
@@ -19,6 +20,7 @@ use althing_types::{ChainParams, Height, TimeMs};
 use borsh::BorshDeserialize;
 
 pub use self::chain::{RUN_BLOCKS_MAX, RUN_LINK_MAX, Run};
+pub use self::evidence::{EvidenceCursor, EvidenceEntry, EvidencePage};
 pub use self::history::{HistoryCursor, HistoryEntry, HistoryPage};
 pub use self::proofs::{PROVEN_KEYS_MAX, ProvenReceipt, ProvenState, ProvenTransaction};
 pub use self::state::BALANCES_MAX;

@@ -4,10 +4,10 @@
 //! place of a keyspace in [`SPACES`] is its number; the two are held together by the constants here.
 
 use althing_storage::{Space, SpaceOptions};
-use althing_types::{Address, Epoch, Height, StateKey, encode};
+use althing_types::{Address, Epoch, Height, StateKey, ValidatorIndex, encode};
 
 /// The form of what is stored. A store of another form is refused.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Names of the few values of their own: form, chain, head.
 pub(crate) const META: Space = Space(0);
@@ -39,6 +39,10 @@ pub(crate) const STATE_AT: Space = Space(12);
 pub(crate) const NODE: Space = Space(13);
 /// Address, height and index: id of a transaction that names the account.
 pub(crate) const HISTORY: Space = Space(14);
+/// Height and place in the block: evidence.
+pub(crate) const EVIDENCE: Space = Space(15);
+/// Epoch, validator, height and place in the block: nothing; the key says who is accused where.
+pub(crate) const ACCUSED: Space = Space(16);
 
 /// What the store must be opened with.
 pub const SPACES: &[SpaceOptions] = &[
@@ -58,6 +62,8 @@ pub const SPACES: &[SpaceOptions] = &[
     // Hashes do not compress.
     SpaceOptions { name: "node", point_reads: true, compress: false, large_values: false },
     keyspace("history", Use::Ranges),
+    keyspace("evidence", Use::Ranges),
+    keyspace("accused", Use::Ranges),
 ];
 
 /// How most reads of a keyspace go.
@@ -118,6 +124,18 @@ pub(crate) fn by_account(address: &Address, height: Height, index: u32) -> Vec<u
     [&encode(address)[..], &by_index(height, index)].concat()
 }
 
+/// The key of an accusation.
+pub(crate) fn by_culprit(epoch: Epoch, culprit: ValidatorIndex, height: Height, index: u32) -> Vec<u8> {
+    [&epoch.get().to_be_bytes()[..], &culprit.get().to_be_bytes(), &by_index(height, index)].concat()
+}
+
+/// The first key of an epoch's accusations, and the first above them all; none if there is none above.
+pub(crate) fn culprits_of(epoch: Epoch) -> (Vec<u8>, Option<Vec<u8>>) {
+    let prefix = epoch.get().to_be_bytes().to_vec();
+    let above = above_prefix(&prefix);
+    (prefix, above)
+}
+
 /// What all balance keys of an account begin with.
 pub(crate) fn balances_of(address: &Address) -> Vec<u8> {
     encode(&(BALANCE_TAG, address))
@@ -173,6 +191,8 @@ mod tests {
             (STATE_AT, "state_at"),
             (NODE, "node"),
             (HISTORY, "history"),
+            (EVIDENCE, "evidence"),
+            (ACCUSED, "accused"),
         ];
         let listed: Vec<&str> = SPACES.iter().map(|space| space.name).collect();
         assert_eq!(listed, named.map(|(_, name)| name));

@@ -1,5 +1,6 @@
 //! The whole room: chains of final blocks over the store in memory that fails on purpose, and over the one on disk.
 
+mod accusing;
 mod commits;
 mod crashes;
 pub(crate) mod kit;

@@ -11,8 +11,10 @@ use libp2p::{PeerId, StreamProtocol};
 
 use crate::class::Class;
 
+/// The version of what nodes say to each other. A kind of message that an older node would take for garbage is a new one.
+const VERSION: u32 = 2;
 /// In front of what identify calls the protocol version.
-const PREFIX: &str = "/althing/1/";
+const PREFIX: &str = "/althing/2/";
 /// Characters of a foreign text that are shown at most.
 const SHOWN_CHARS_MAX: usize = 64;
 
@@ -44,7 +46,7 @@ impl Chain {
 
     /// The protocol name for anything on this chain.
     pub(crate) fn protocol(&self, what: &str) -> StreamProtocol {
-        StreamProtocol::try_from_owned(format!("/{}/{}/{what}/1", self.chain_id, self.short_genesis()))
+        StreamProtocol::try_from_owned(format!("/{}/{}/{what}/{VERSION}", self.chain_id, self.short_genesis()))
             .expect("it starts with a slash, which is all that is asked")
     }
 
@@ -102,10 +104,10 @@ mod tests {
     fn what_a_node_says_about_its_chain_is_understood_and_nothing_else_is() {
         let chain = Chain { genesis: Hash::new([0xab; 32]), chain_id: "a/b".to_owned() };
         let version = chain.version();
-        assert_eq!(version, format!("/althing/1/a/b/0x{}", "ab".repeat(32)));
+        assert_eq!(version, format!("/althing/2/a/b/0x{}", "ab".repeat(32)));
         assert_eq!(Chain::from_version(&version), Some(chain.clone()));
-        assert_eq!(chain.stream_protocol(Class::Votes).as_ref(), "/a/b/abababab/votes/1");
-        for other in ["", "ipfs/0.1.0", "/althing/1/", "/althing/1/x/0xab", "/althing/2/x/0x00"] {
+        assert_eq!(chain.stream_protocol(Class::Votes).as_ref(), "/a/b/abababab/votes/2");
+        for other in ["", "ipfs/0.1.0", "/althing/2/", "/althing/2/x/0xab", "/althing/1/x/0x00"] {
             assert_eq!(Chain::from_version(other), None, "{other}");
         }
     }

@@ -6,6 +6,7 @@
 mod account;
 mod amount;
 mod bench;
+mod evidence;
 mod exit;
 mod failure;
 mod genesis;
@@ -97,6 +98,9 @@ enum Command {
     /// Show blocks, transactions and validators
     #[command(subcommand)]
     Query(query::Command),
+    /// Show and verify who provably misbehaved
+    #[command(subcommand)]
+    Evidence(evidence::Command),
     /// Measure how much a network takes, and how fast
     #[command(subcommand)]
     Bench(bench::Command),
@@ -134,6 +138,7 @@ fn run(cli: Cli) -> Exit {
         Command::Tx(command) => tx::run(*command, home, &output),
         Command::Account(command) => account::run(command, home, &output),
         Command::Query(command) => query::run(command, home, &output),
+        Command::Evidence(command) => evidence::run(command, home, &output),
         Command::Bench(command) => bench::run(command, home, &output),
         Command::Rpc(rpc) => rpc.run(&output),
         Command::Completions { shell } => program::completions(shell, &output),

@@ -17,6 +17,7 @@ mod desk;
 mod entrance;
 mod executor;
 mod follow;
+mod fork_file;
 mod forwarding;
 mod heads;
 mod inbox;

@@ -69,6 +69,8 @@ pub struct Found {
     pub view: View,
     /// The ledger's results above the height that this header carries, ascending.
     pub summaries: Vec<Summary>,
+    /// The validators of this epoch that a committed block accuses (rule R9).
+    pub accused: Vec<ValidatorIndex>,
     /// The log of consensus.
     pub votes: Vec<Record>,
     /// The log of batches.
@@ -137,6 +139,7 @@ impl Replica {
         let (committed, epoch) = (found.header.height, consensus.committee.epoch);
         let anchor = Anchor { header: found.header, cut: found.cut.clone() };
         let core = Core::recover(consensus, config.genesis.id(), anchor, found.view, found.votes)?;
+        let core = core.with_accused(found.accused);
         let mempool = Mempool::recover(mempool, committed, &found.cut, found.batches)?;
         let executed = found.summaries.into_iter().map(althing_consensus::Input::Executed).map(Pending::Consensus);
         let pending = executed.collect();

@@ -128,7 +128,8 @@ impl Replica {
                 self.tell_consensus(CoreInput::Built { view, parent, lanes });
             }
             PoolOutput::Work(work) => self.tell_consensus(CoreInput::Work(work)),
-            PoolOutput::Evidence(evidence) => out.push(Action::Note(Note::Evidence(Box::new(evidence)))),
+            // Consensus keeps it, tells it, and says so once it is durable.
+            PoolOutput::Evidence(evidence) => self.tell_consensus(CoreInput::Evidence(evidence)),
             PoolOutput::Misbehaved { peer, what } => out.push(Action::Note(Note::Misbehaved(peer, what))),
             PoolOutput::Silent => out.push(Action::Note(Note::Silent)),
         }

@@ -215,7 +215,15 @@ fn found(
     let carried = header.executed_height;
     let summaries = blocks.iter().map(|(_, _, summary)| *summary).filter(|summary| summary.height > carried).collect();
     // The view that the ledger knows may be any up to the log's; the lowest is the hardest.
-    Found { header, cut, view: althing_types::View::ZERO, summaries, votes: votes.to_vec(), batches: batches.to_vec() }
+    Found {
+        header,
+        cut,
+        view: althing_types::View::ZERO,
+        summaries,
+        accused: Vec::new(),
+        votes: votes.to_vec(),
+        batches: batches.to_vec(),
+    }
 }
 
 #[test]

@@ -51,10 +51,12 @@ fn class_of(message: &Message) -> Class {
             | ConsensusMessage::Status
             | ConsensusMessage::GetCertificates { .. }
             | ConsensusMessage::GetBlock { .. }
-            | ConsensusMessage::GetRun { .. } => Class::Votes,
-            ConsensusMessage::Proposal(_) | ConsensusMessage::Certificates(_) | ConsensusMessage::Block(_) => {
-                Class::Proposals
-            }
+            | ConsensusMessage::GetRun { .. }
+            | ConsensusMessage::Evidence(_) => Class::Votes,
+            ConsensusMessage::Proposal(_)
+            | ConsensusMessage::Certificates(_)
+            | ConsensusMessage::Block(_)
+            | ConsensusMessage::Fork(_) => Class::Proposals,
             ConsensusMessage::Run(_) => Class::Sync,
         },
         Message::Data(DataMessage::Acks(_) | DataMessage::GetBatches { .. }) => Class::Votes,
@@ -82,6 +84,7 @@ mod tests {
             (Class::Votes, envelope(ConsensusMessage::Status)),
             (Class::Votes, envelope(ConsensusMessage::GetRun { above: Height::new(7) })),
             (Class::Votes, envelope(ConsensusMessage::GetBlock { digest: Hash::ZERO })),
+            (Class::Votes, envelope(ConsensusMessage::Evidence(List::empty()))),
             (Class::Proposals, envelope(ConsensusMessage::Certificates(List::empty()))),
             (Class::Votes, Message::Data(DataMessage::Acks(acks))),
             (Class::Votes, Message::Data(DataMessage::GetBatches { epoch: Epoch::ZERO, range })),

@@ -12,6 +12,7 @@ mod account;
 mod block;
 mod code;
 mod error;
+mod evidence;
 mod form;
 mod method;
 mod node;
@@ -28,6 +29,7 @@ pub use block::{
 };
 pub use code::ErrorCode;
 pub use error::{ApiError, ErrorData, ErrorObject};
+pub use evidence::{EvidenceAnswer, EvidenceView};
 pub use form::{Decimal, DecimalValue, FormError, Hex, HexValue};
 pub use method::{Method, MethodKind};
 pub use node::{
@@ -38,9 +40,9 @@ pub use node::{
 pub use notation::{AssetNames, Notation, refusal_of, status_name};
 pub use page::{Order, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Page};
 pub use request::{
-    AccountHistoryParams, Detail, GetAccountParams, GetBlockParams, GetTransactionParams, ListBlocksParams, NoParams,
-    SUBMIT_MANY_MAX, SimulateParams, SubmitManyParams, SubmitParams, SubscribeBlocksParams, WAIT_MS_DEFAULT,
-    WAIT_MS_MAX, WaitTransactionParams, WaitUntil,
+    AccountHistoryParams, Detail, GetAccountParams, GetBlockParams, GetTransactionParams, ListBlocksParams,
+    ListEvidenceParams, NoParams, SUBMIT_MANY_MAX, SimulateParams, SubmitManyParams, SubmitParams,
+    SubscribeBlocksParams, WAIT_MS_DEFAULT, WAIT_MS_MAX, WaitTransactionParams, WaitUntil,
 };
 pub use transaction::{
     ActionView, EventView, ReceiptView, ReplayView, SimulateAnswer, SponsorView, SubmitAnswer, SubmitManyAnswer,

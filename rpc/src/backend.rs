@@ -6,8 +6,8 @@
 use std::future::Future;
 
 use althing_types::{
-    Account, Address, AssetId, ChainProof, Hash, Header, Height, InclusionProof, Receipt, StateKey, StateProof, Status,
-    Summary, SummaryProof, TimeMs, View,
+    Account, Address, AssetId, ChainProof, Evidence, Hash, Header, Height, InclusionProof, Receipt, StateKey,
+    StateProof, Status, Summary, SummaryProof, TimeMs, ValidatorIndex, View,
 };
 use tokio::sync::watch;
 
@@ -92,6 +92,18 @@ pub trait Backend: Send + Sync + 'static {
         order: Order,
         limit: usize,
     ) -> Result<Vec<HistoryRecord>, ApiError>;
+
+    /// The evidence of final blocks of the current epoch against a validator, or all of final blocks, beyond a place where
+    /// one is given, ascending, at most `limit`. May block.
+    fn evidence(
+        &self,
+        culprit: Option<ValidatorIndex>,
+        beyond: Option<(Height, u32)>,
+        limit: usize,
+    ) -> Result<Vec<EvidenceRecord>, ApiError>;
+
+    /// Evidence that this node holds and that no final block holds yet; none at an observer.
+    fn pending_evidence(&self) -> impl Future<Output = Result<Vec<Evidence>, ApiError>> + Send;
 
     /// The native assets, always in the same order. May block.
     fn assets(&self) -> Result<Vec<AssetEntry>, ApiError>;
@@ -224,6 +236,17 @@ pub struct HistoryRecord {
     pub status: Status,
     /// Who acted.
     pub sender: Address,
+}
+
+/// Evidence in a final block.
+#[derive(Clone, Copy, Debug)]
+pub struct EvidenceRecord {
+    /// The height of the block.
+    pub height: Height,
+    /// Its place among the block's evidence.
+    pub index: u32,
+    /// The piece.
+    pub evidence: Evidence,
 }
 
 /// A native asset.

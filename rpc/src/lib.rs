@@ -17,8 +17,8 @@ mod server;
 
 #[cfg(feature = "server")]
 pub use backend::{
-    AccountRecord, AssetEntry, Backend, BlockId, BlockRecord, ChainInfo, HeadRecord, HistoryRecord, Inclusion,
-    Progress, ProvenState, Simulation, Submission, TransactionProofRecord, TransactionRecord,
+    AccountRecord, AssetEntry, Backend, BlockId, BlockRecord, ChainInfo, EvidenceRecord, HeadRecord, HistoryRecord,
+    Inclusion, Progress, ProvenState, Simulation, Submission, TransactionProofRecord, TransactionRecord,
 };
 #[cfg(feature = "server")]
 pub use server::{Limits, ServerOptions, serve};

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use samples::Sample;
 
 /// RFC 6962 leaf hash of `tests/vectors/wire.json`.
-const FROZEN: &str = "0x84dec0dfd12ca1a4dffc4210cd39cfade1cce99d49f92e96263ff8da9663568e";
+const FROZEN: &str = "0x1c125802e5e07e053809b847da5eb87cd1d44fa1883b8eb42e000ed2c526e60d";
 
 fn vectors_path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors")

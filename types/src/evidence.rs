@@ -1,10 +1,13 @@
 //! Evidence: two signed statements of one validator that an honest one never makes together (rule R9).
 
+use std::collections::BTreeMap;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::codec::encode;
 use crate::keys::Signature;
 use crate::lane::BatchHead;
-use crate::number::ValidatorIndex;
+use crate::number::{Epoch, ValidatorIndex};
 use crate::scheme::Scheme;
 use crate::validators::Committee;
 use crate::vote::{SignedVote, Vote};
@@ -18,6 +21,48 @@ pub enum Evidence {
     Votes(SignedVote, SignedVote) = 0,
     /// Two batches for one place in a lane.
     Batches((BatchHead, Signature), (BatchHead, Signature)) = 1,
+}
+
+/// Which of the pairs of rule R9 a piece of evidence is. Tags are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum EvidenceKind {
+    /// Two Notarize with different bodies.
+    TwoNotarize = 0,
+    /// A Notarize, and a Nullify that does not report it.
+    NotarizeNullify = 1,
+    /// A Finalize and a Nullify.
+    FinalizeNullify = 2,
+    /// Two different Finalize.
+    TwoFinalize = 3,
+    /// Two Nullify with different reports.
+    TwoNullify = 4,
+    /// Two batches for one place in a lane.
+    TwoBatches = 5,
+}
+
+impl EvidenceKind {
+    /// Every kind, in the order of the rule.
+    pub const ALL: [Self; 6] = [
+        Self::TwoNotarize,
+        Self::NotarizeNullify,
+        Self::FinalizeNullify,
+        Self::TwoFinalize,
+        Self::TwoNullify,
+        Self::TwoBatches,
+    ];
+
+    /// The kind in words, the same in every answer, log line and metric.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::TwoNotarize => "two notarize votes",
+            Self::NotarizeNullify => "a notarize vote and a nullify vote that denies it",
+            Self::FinalizeNullify => "a finalize vote and a nullify vote",
+            Self::TwoFinalize => "two finalize votes",
+            Self::TwoNullify => "two nullify votes",
+            Self::TwoBatches => "two batches for one place in a lane",
+        }
+    }
 }
 
 /// Why a piece of evidence proves nothing.
@@ -41,7 +86,7 @@ impl Evidence {
     /// Evidence of two votes, in canonical order; none if an honest validator may have cast both.
     pub fn of_votes(a: SignedVote, b: SignedVote) -> Option<Self> {
         let evidence = if a < b { Self::Votes(a, b) } else { Self::Votes(b, a) };
-        (a.signer == b.signer && votes_conflict(&a.vote, &b.vote)).then_some(evidence)
+        (a.signer == b.signer && conflict(&a.vote, &b.vote).is_some()).then_some(evidence)
     }
 
     /// Who misbehaved.
@@ -50,6 +95,44 @@ impl Evidence {
             Self::Votes(vote, _) => vote.signer,
             Self::Batches((head, _), _) => ValidatorIndex::new(u16::try_from(head.lane).unwrap_or(u16::MAX)),
         }
+    }
+
+    /// The epoch of both statements.
+    pub const fn epoch(&self) -> Epoch {
+        match self {
+            Self::Votes(vote, _) => vote.vote.epoch(),
+            Self::Batches((head, _), _) => head.epoch,
+        }
+    }
+
+    /// Which pair of rule R9 it is; none if the two votes do not contradict each other, so that it verifies nowhere.
+    pub fn kind(&self) -> Option<EvidenceKind> {
+        match self {
+            Self::Votes(a, b) => conflict(&a.vote, &b.vote),
+            Self::Batches(..) => Some(EvidenceKind::TwoBatches),
+        }
+    }
+
+    /// The canonical bytes of the two statements with their signatures, the smaller statement first.
+    pub fn statements(&self) -> [Vec<u8>; 2] {
+        match self {
+            Self::Votes(a, b) => [encode(a), encode(b)],
+            Self::Batches(a, b) => [encode(a), encode(b)],
+        }
+    }
+
+    /// Every pair among two groups of votes that no honest validator signs together, one for each culprit, ascending by
+    /// culprit. At most as many as there are validators among the votes.
+    pub fn among(these: &[SignedVote], those: &[SignedVote]) -> Vec<Self> {
+        let mut found: BTreeMap<ValidatorIndex, Self> = BTreeMap::new();
+        for a in these {
+            for b in those.iter().filter(|b| b.signer == a.signer) {
+                if let Some(evidence) = Self::of_votes(*a, *b) {
+                    found.entry(a.signer).or_insert(evidence);
+                }
+            }
+        }
+        found.into_values().collect()
     }
 
     /// Checks that the evidence proves misbehaviour of a validator of this epoch.
@@ -73,7 +156,7 @@ fn verify_votes(
     if a.signer != b.signer {
         return Err(EvidenceError::Unrelated);
     }
-    if !votes_conflict(&a.vote, &b.vote) {
+    if conflict(&a.vote, &b.vote).is_none() {
         return Err(EvidenceError::NoConflict);
     }
     if a.verify(scheme, committee) && b.verify(scheme, committee) { Ok(()) } else { Err(EvidenceError::Signature) }
@@ -104,21 +187,24 @@ fn verify_batches(
     if signed(a) && signed(b) { Ok(()) } else { Err(EvidenceError::Signature) }
 }
 
-/// Whether no honest validator casts both votes: the table of rule R9.
-fn votes_conflict(a: &Vote, b: &Vote) -> bool {
+/// Which pair of rule R9 two votes are; none if an honest validator may cast both.
+fn conflict(a: &Vote, b: &Vote) -> Option<EvidenceKind> {
     if (a.epoch(), a.view()) != (b.epoch(), b.view()) {
-        return false;
+        return None;
     }
-    match (a, b) {
-        (Vote::Notarize(_), Vote::Notarize(_))
-        | (Vote::Finalize(_), Vote::Finalize(_))
-        | (Vote::Nullify(_), Vote::Nullify(_)) => a != b,
-        (Vote::Finalize(_), Vote::Nullify(_)) | (Vote::Nullify(_), Vote::Finalize(_)) => true,
-        (Vote::Notarize(notarize), Vote::Nullify(nullify)) | (Vote::Nullify(nullify), Vote::Notarize(notarize)) => {
-            nullify.report != Some(notarize.digest)
+    let (kind, contradict) = match (a, b) {
+        (Vote::Notarize(_), Vote::Notarize(_)) => (EvidenceKind::TwoNotarize, a != b),
+        (Vote::Finalize(_), Vote::Finalize(_)) => (EvidenceKind::TwoFinalize, a != b),
+        (Vote::Nullify(_), Vote::Nullify(_)) => (EvidenceKind::TwoNullify, a != b),
+        (Vote::Finalize(_), Vote::Nullify(_)) | (Vote::Nullify(_), Vote::Finalize(_)) => {
+            (EvidenceKind::FinalizeNullify, true)
         }
-        (Vote::Notarize(_), Vote::Finalize(_)) | (Vote::Finalize(_), Vote::Notarize(_)) => false,
-    }
+        (Vote::Notarize(notarize), Vote::Nullify(nullify)) | (Vote::Nullify(nullify), Vote::Notarize(notarize)) => {
+            (EvidenceKind::NotarizeNullify, nullify.report != Some(notarize.digest))
+        }
+        (Vote::Notarize(_), Vote::Finalize(_)) | (Vote::Finalize(_), Vote::Notarize(_)) => return None,
+    };
+    contradict.then_some(kind)
 }
 
 #[cfg(test)]

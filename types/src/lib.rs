@@ -31,6 +31,7 @@ pub mod canary;
 mod certificate;
 mod codec;
 mod evidence;
+mod fork;
 mod frame;
 mod hash;
 mod keys;
@@ -61,7 +62,8 @@ pub use certificate::{
     Bitmap, Certificate, CertificateError, Finality, Finalization, Notarization, Nullification, ReportGroup, Verdict,
 };
 pub use codec::{Bytes, DecodeError, List, Text, decode, encode, encoded_len};
-pub use evidence::{Evidence, EvidenceError};
+pub use evidence::{Evidence, EvidenceError, EvidenceKind};
+pub use fork::{FORK_CERTIFICATES_MAX, FORK_PROOF_BYTES_MAX, ForkProof, ForkProofError, contradict};
 pub use frame::{Class, Frame};
 pub use hash::{Hash, HashError};
 pub use keys::{KeyError, PublicKey, SecretKey, Signature};

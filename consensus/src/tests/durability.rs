@@ -100,9 +100,11 @@ fn the_certificate_that_opened_a_view_stands_in_the_log_before_its_votes() {
             Record::Vote(_) => "vote",
             Record::Certificate(_) => "certificate",
             Record::Block(_) => "block",
+            Record::Evidence(_) => "evidence",
         })
         .collect();
-    assert_eq!(kinds, ["certificate", "vote", "certificate"], "a Nullify forbids the Finalize");
+    // The leader gave the view up, and stands in the certificate that it notarized: that is evidence.
+    assert_eq!(kinds, ["certificate", "vote", "evidence", "certificate"], "a Nullify forbids the Finalize");
 }
 
 #[test]

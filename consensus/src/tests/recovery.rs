@@ -31,17 +31,20 @@ fn eventful(rig: &mut Rig) -> Vec<Output> {
     out
 }
 
-/// Everything that could lead a forgetful validator into a contradiction.
+/// Everything that could lead a forgetful validator into a contradiction, but a proof that others forked: that stops it.
 fn tempt(rig: &mut Rig) -> Vec<Output> {
     let mut out = Vec::new();
     for view in 1..=12 {
+        let (_, floor) = place(rig);
         for (lane, seq) in [(0, 1), (3, 7)] {
             let leader = rig.core.leader(View::new(view)).get();
             let made = rig.block(&rig.genesis, leader, &[(lane, seq)]);
             if leader != rig.config.me.get() {
-                out.extend(rig.hear_proposal(view, 0, &made, rig.skips(1..=view - 1)));
+                out.extend(rig.hear_proposal(view, 0, &made, rig.skips(floor + 1..=view - 1)));
             }
-            out.extend(rig.hear_certificates(vec![rig.notarization(view, 0, digest(1_000 + view))]));
+            if view > floor {
+                out.extend(rig.hear_certificates(vec![rig.notarization(view, 0, digest(1_000 + view))]));
+            }
         }
         if rig.core.leader(View::new(view)) != rig.config.me {
             let leader = rig.core.leader(View::new(view)).get();

@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 
 use althing_types::{
-    Block, Body, Certificate, ChainParams, Committee, DataJudgement, Epoch, Evidence, Finalization, Finalize, Hash,
-    Header, Height, LaneSeq, LaneTip, List, Monotonic, Notarization, Notarize, Nullification, Nullify, PublicKey,
-    Scheme, Signature, SignedVote, Summary, TimeMs, Validator, ValidatorIndex, ValidatorSet, View, Vote, Work,
-    genesis_header, lanes_root, leaf_hash,
+    BatchHead, Block, Body, Certificate, ChainParams, Committee, DataJudgement, Epoch, Evidence, Finalization,
+    Finalize, Hash, Header, Height, LaneSeq, LaneTip, List, Monotonic, Notarization, Notarize, Nullification, Nullify,
+    PublicKey, Scheme, Signature, SignedVote, Summary, TimeMs, Validator, ValidatorIndex, ValidatorSet, View, Vote,
+    Work, genesis_header, lanes_root, leaf_hash,
 };
 
 use crate::{
@@ -108,6 +108,15 @@ pub(super) fn finalize(view: u64, digest: Hash) -> Vote {
 pub(super) fn signed(signer: u16, vote: Vote) -> SignedVote {
     let signature = free_signature(&key_of(signer), &vote.sign_hash(&chain()));
     SignedVote { vote, signer: ValidatorIndex::new(signer), signature }
+}
+
+/// Two batches for one place in a validator's lane, signed by somebody.
+pub(super) fn batch_evidence(lane: u16, seq: u64, signer: u16) -> Evidence {
+    let head = |number| BatchHead { epoch: Epoch::ZERO, lane: u32::from(lane), seq, digest: digest(number) };
+    let mut pair =
+        [1, 2].map(|number| (head(number), free_signature(&key_of(signer), &head(number).sign_hash(&chain()))));
+    pair.sort();
+    Evidence::Batches(pair[0], pair[1])
 }
 
 /// A validator on a bench.

@@ -14,7 +14,7 @@ use althing_types::{
 use super::kit::{Chain, FUNDS, address, content, eventful, genesis, network, store, usd};
 use crate::space::{META, META_SCHEMA, NODE};
 use crate::tree::tests::root_of;
-use crate::{BatchFault, FinalBlock, Ledger, LedgerError, OrderedBatch, PassedOver};
+use crate::{BatchFault, FinalBlock, Ledger, LedgerError, OrderedBatch, PassedOver, SCHEMA_VERSION};
 
 #[test]
 fn transfers_move_money_and_the_summary_says_so() {
@@ -318,7 +318,7 @@ fn a_store_of_another_chain_form_or_without_a_head_is_refused() {
         error
     };
     let error = damage(META_SCHEMA, Some(encode(&9u32)));
-    assert!(matches!(error, LedgerError::Version { found: 9, expected: 1 }), "{error:?}");
+    assert!(matches!(error, LedgerError::Version { found: 9, expected: SCHEMA_VERSION }), "{error:?}");
     for (key, value) in [(META_SCHEMA, None), (b"head", None), (b"head", Some(vec![1])), (b"chain", None)] {
         let error = damage(key, value);
         assert!(matches!(error, LedgerError::Corrupt { .. }), "{error:?}");

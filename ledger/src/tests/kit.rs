@@ -6,8 +6,8 @@ use std::sync::Arc;
 use althing_genesis::{DevNetwork, DevRole, Genesis, dev_key};
 use althing_storage::{Entry, FaultyStore, Order, OrderedStore, Scan, Space, StoreFaultPlan};
 use althing_types::{
-    Action, Address, AssetId, AuthPolicy, AuthProof, Batch, Block, Body, Bytes, Finalization, Finalize, Hash, Header,
-    LaneTip, List, Replay, SecretKey, SignedBatch, SignedTransaction, Summary, Tag, TimeMs, TransactionBody,
+    Action, Address, AssetId, AuthPolicy, AuthProof, Batch, Block, Body, Bytes, Evidence, Finalization, Finalize, Hash,
+    Header, LaneTip, List, Replay, SecretKey, SignedBatch, SignedTransaction, Summary, Tag, TimeMs, TransactionBody,
     ValidatorIndex, View, Vote, lanes_root,
 };
 
@@ -69,6 +69,8 @@ pub(crate) struct Chain {
     pub(crate) certify: bool,
     /// Summaries that no block carries yet.
     results: Vec<Summary>,
+    /// Evidence that the next block holds.
+    pub(crate) evidence: Vec<Evidence>,
 }
 
 impl Chain {
@@ -78,7 +80,15 @@ impl Chain {
 
     pub(crate) fn of(genesis: Genesis) -> Self {
         let parent = genesis.header();
-        Self { genesis, parent, cut: BTreeMap::new(), salt: 0, certify: true, results: Vec::new() }
+        Self {
+            genesis,
+            parent,
+            cut: BTreeMap::new(),
+            salt: 0,
+            certify: true,
+            results: Vec::new(),
+            evidence: Vec::new(),
+        }
     }
 
     /// A transfer that is valid for long enough, different from every other.
@@ -123,7 +133,11 @@ impl Chain {
         let results = std::mem::take(&mut self.results);
         let executed_height = results.last().map_or(self.parent.executed_height, |summary| summary.height);
         let lanes = List::truncated(named.into_values().collect());
-        let body = Body { lanes, results: List::truncated(results), evidence: List::empty() };
+        let body = Body {
+            lanes,
+            results: List::truncated(results),
+            evidence: List::truncated(std::mem::take(&mut self.evidence)),
+        };
         let header = Header {
             height: self.parent.height.next(),
             time: self.parent.time.plus(10),

@@ -26,7 +26,7 @@ Values come from the options, else from variables such as ALTHING_RPC__ADDR, els
 they are built in. docs/operations.md has every key. Ctrl-C or SIGTERM ends the node in order.
 
 Exit codes: 0 it was told to stop, 1 a disk failed, 7 key or password, 75 a port or the data folder is in use,
-78 genesis, configuration or data folder do not fit.")]
+78 genesis, configuration or data folder do not fit, or a fork is proven.")]
     Run(Box<run::Run>),
     /// Show how a node is
     Status(status::Status),

@@ -6,6 +6,7 @@
 //! data/db/        the ledger's store
 //! data/votes/     the log of consensus: what this validator said; an observer has none
 //! data/batches/   the log of batches that are not committed yet; an observer has none
+//! data/fork-evidence-VIEW.json   proof of a fork, if this validator found one; while it is there it does not start
 //! ```
 //!
 //! The file `version` is compared before anything else is opened, so that a folder of another chain, node or layout
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use althing_types::{Hash, PublicKey};
 use rustix::fs::{FlockOperation, flock};
 
+use super::fork_file;
 use crate::files::{self, Access, Existing, FileError};
 
 /// The version of the layout.
@@ -85,6 +87,12 @@ pub enum DataError {
         folder: PathBuf,
         /// What is gone.
         part: PathBuf,
+    },
+    /// It holds the proof of a fork.
+    #[error("{} proves that more than f validators broke the rules; this node votes no more", file.display())]
+    Fork {
+        /// The proof.
+        file: PathBuf,
     },
     /// A file cannot be read or written.
     #[error(transparent)]
@@ -171,6 +179,11 @@ impl DataFolder {
             Some(log) => lost(log),
             None => Ok(()),
         }
+    }
+
+    /// Refuses a folder in which a fork is proven (rule R10): whoever went on would choose a side.
+    pub(crate) fn refuse_fork(&self) -> Result<(), DataError> {
+        fork_file::in_folder(&self.path).map_or(Ok(()), |file| Err(DataError::Fork { file }))
     }
 
     /// Binds a new folder to its chain and node. From here on it counts as used.
@@ -285,6 +298,19 @@ mod tests {
         let observer = Owner::Observer(*validator(1).key());
         let error = bound(&path, &chain, observer).expect_err("an observer has no such folder");
         assert!(error.to_string().contains("belongs to the validator"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_with_the_proof_of_a_fork_is_refused_until_it_is_moved_away() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = bound(home.path(), &Hash::ZERO, validator(1)).expect("a new folder");
+        folder.refuse_fork().expect("nothing is proven");
+        let proof = home.path().join("fork-evidence-7.json");
+        fs::write(&proof, "{}").expect("it can be written");
+        let error = folder.refuse_fork().expect_err("a fork is proven");
+        assert!(matches!(&error, DataError::Fork { file } if *file == proof), "{error}");
+        fs::remove_file(proof).expect("it is there");
+        folder.refuse_fork().expect("the operator decided");
     }
 
     #[test]

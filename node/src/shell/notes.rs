@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use althing_consensus::Alarm;
 use althing_mempool::{AdmitError, DropReason};
-use althing_types::ValidatorIndex;
+use althing_types::{EvidenceKind, ValidatorIndex};
 use metrics::counter;
 
 use super::clock::Clock;
+use super::fork_file::ForkFile;
 use super::outbox::Outbox;
 use super::tracker::{News, Tracker};
 use crate::replica::Note;
@@ -27,14 +28,15 @@ pub(crate) struct Notes {
     tracker: Arc<Tracker>,
     clock: Clock,
     outbox: Outbox,
+    forks: ForkFile,
     /// When each wrong of each peer was told, and how often it was seen since. There are a few kinds.
     told: BTreeMap<(ValidatorIndex, &'static str), (Duration, u64)>,
 }
 
 impl Notes {
     /// Nothing was told yet.
-    pub(crate) const fn new(tracker: Arc<Tracker>, clock: Clock, outbox: Outbox) -> Self {
-        Self { tracker, clock, outbox, told: BTreeMap::new() }
+    pub(crate) const fn new(tracker: Arc<Tracker>, clock: Clock, outbox: Outbox, forks: ForkFile) -> Self {
+        Self { tracker, clock, outbox, forks, told: BTreeMap::new() }
     }
 
     /// Passes a note on.
@@ -53,7 +55,15 @@ impl Notes {
                 ids.iter().for_each(|id| self.tracker.dropped(id, &news));
             }
             Note::Evidence(evidence) => {
-                tracing::error!(culprit = evidence.culprit().get(), "a validator provably misbehaved");
+                let (culprit, kind) = (evidence.culprit().get(), evidence.kind().map_or("", EvidenceKind::words));
+                counter!("althing_evidence_total", "culprit" => culprit.to_string(), "kind" => kind).increment(1);
+                tracing::error!(
+                    culprit,
+                    kind,
+                    remedy = "tell its operator: two nodes may run with one key, or the key is stolen; `althing evidence \
+                              show` has the statements, and a block will hold them",
+                    "a validator provably misbehaved"
+                );
             }
             Note::Misbehaved(peer, what) => self.misbehaved(peer, what),
             Note::Silent => tracing::error!(
@@ -63,7 +73,8 @@ impl Notes {
         }
     }
 
-    /// Tells the operator. A node that votes no more stays up, is not ready, and keeps what it has as evidence.
+    /// Tells the operator. A node that votes no more stays up, is not ready, and keeps what it has as
+    /// evidence; one that can prove a fork writes the proof and ends.
     fn raise(&mut self, alarm: &Alarm) {
         match alarm {
             Alarm::Misbehaved { peer, what } => self.misbehaved(*peer, what),
@@ -73,7 +84,8 @@ impl Notes {
             Alarm::Diverged { ours, theirs } => {
                 tracing::error!(?ours, ?theirs, "this node differs from what a quorum certified and votes no more");
             }
-            Alarm::Fork { ours, theirs } => {
+            Alarm::Fork { proof: Some(proof), .. } => self.forks.found(proof),
+            Alarm::Fork { ours, theirs, proof: None } => {
                 tracing::error!(%ours, %theirs, "two final blocks contradict each other; this node votes no more");
             }
         }

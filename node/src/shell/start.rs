@@ -26,6 +26,7 @@ use super::data_folder::{DataError, DataFolder, Owner};
 use super::desk::Desk;
 use super::entrance::{Entrance, Pool, Way};
 use super::executor::Executor;
+use super::fork_file::ForkFile;
 use super::heads;
 use super::inbox::Inbox;
 use super::intake::Intake;
@@ -233,6 +234,7 @@ impl Node {
         let p2p = network_options(&genesis, me, node_key, &config)?;
         let folder = DataFolder::open(&data, &genesis.hash(), Owner::Validator(public_key))?;
         let identity = |tag: Tag| *Hash::to_sign(tag, &genesis.hash(), &public_key).as_bytes();
+        folder.refuse_fork()?;
         folder.refuse_lost_parts()?;
         let (store, ledger) = open_ledger(&folder, &genesis, &config)?;
         let (votes_log, votes) = open_log("votes", &folder.votes(), identity(Tag::VoteLog))?;
@@ -256,7 +258,7 @@ impl Node {
 
         let node_key = genesis.validators().get(me.to_usize()).map(|validator| validator.node_key);
         let node_key = node_key.expect("the validator was found in this document");
-        let machines = Machines { ledger, replica, votes_log, batches_log, key, store };
+        let machines = Machines { ledger, replica, votes_log, batches_log, key, store, data };
         let Parts { stop, clock, reader, intake, tracker, height, closing } =
             machines.start(&genesis, orders.clone(), outbox);
         let pool = Pool { orders, me };
@@ -355,6 +357,8 @@ struct Machines {
     batches_log: SegmentedLog,
     key: SecretKey,
     store: RocksStore,
+    /// The data folder.
+    data: PathBuf,
 }
 
 /// What is made of the machines, and what is closed at the end.
@@ -413,7 +417,7 @@ impl Machines {
                 waiting.committed(committed);
             }),
         };
-        let (index, notes) = (reader.clone(), Notes::new(tracker.clone(), clock, outbox.clone()));
+        let (index, forks) = (reader.clone(), ForkFile::new(self.data, genesis.clone(), stop.clone()));
         let (checker, mut threads) = Checker::start(&genesis.committee(), genesis.params().limits, &orders, &stop);
         let requests = Arc::new(Requests::new(genesis.validators().len()));
         let answering = Answering { reader: reader.clone(), requests: requests.clone(), outbox: outbox.clone(), clock };
@@ -428,7 +432,7 @@ impl Machines {
             outbox: outbox.clone(),
             checker,
             requests,
-            notes,
+            notes: Notes::new(tracker.clone(), clock, outbox, forks),
             // A store that cannot be read ends the process elsewhere; a second try costs nothing but room in a block.
             is_included: Box::new(move |id| index.is_included(id).unwrap_or(false)),
             report_at: std::time::Duration::ZERO,
@@ -544,5 +548,7 @@ fn found(ledger: &Ledger<RocksStore>, votes: Vec<Record>, batches: Vec<SignedBat
         batches = batches.len(),
         "found on disk"
     );
-    Ok(Found { header: head.header.clone(), cut: head.cut.clone(), view: head.view, summaries, votes, batches })
+    let accused = ledger.reader().accused(head.header.epoch)?;
+    let (header, cut) = (head.header.clone(), head.cut.clone());
+    Ok(Found { header, cut, view: head.view, summaries, accused, votes, batches })
 }

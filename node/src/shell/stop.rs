@@ -23,6 +23,8 @@ pub enum Reason {
     DiskFull(String),
     /// The chain and what this node holds contradict each other. The text says how.
     Chain(String),
+    /// More than f validators broke the rules, and the proof is written. The text says where.
+    Fork(String),
 }
 
 /// The reason to end, once there is one.
@@ -51,6 +53,11 @@ impl Stop {
     /// Ends the node because what it holds contradicts the chain.
     pub(crate) fn chain_failed(&self, what: impl Into<String>) {
         self.end(Reason::Chain(what.into()));
+    }
+
+    /// Ends the node because a fork is proven.
+    pub(crate) fn forked(&self, what: impl Into<String>) {
+        self.end(Reason::Fork(what.into()));
     }
 
     /// Whether there is a reason.

@@ -12,19 +12,22 @@ use std::time::Duration;
 
 use althing_contracts::{AssetRecord, Outcome};
 use althing_genesis::Genesis;
-use althing_ledger::{HistoryCursor, LedgerError, LocatedTransaction, Reader};
+use althing_ledger::{
+    EvidenceCursor, EvidenceEntry, EvidencePage, HistoryCursor, LedgerError, LocatedTransaction, Reader,
+};
 use althing_network::Handle;
 use althing_rpc::api::{
     ApiError, ConsensusAnswer, Decimal, ErrorCode, HealthAnswer, Hex, Notation, Order as PageOrder, PeerView,
     StatusAnswer, ValidatorView, ValidatorsAnswer, WaitUntil,
 };
 use althing_rpc::{
-    AccountRecord, AssetEntry, Backend, BlockId, BlockRecord, ChainInfo, HeadRecord, HistoryRecord, Progress,
-    ProvenState, ServerOptions, Simulation, Submission, TransactionProofRecord, TransactionRecord, serve,
+    AccountRecord, AssetEntry, Backend, BlockId, BlockRecord, ChainInfo, EvidenceRecord, HeadRecord, HistoryRecord,
+    Progress, ProvenState, ServerOptions, Simulation, Submission, TransactionProofRecord, TransactionRecord, serve,
 };
 use althing_storage::{Order as ScanOrder, RocksStore};
 use althing_types::{
-    Address, AssetId, ChainProof, Hash, Height, Monotonic, PublicKey, SignedTransaction, StateKey, Status, SummaryProof,
+    Address, AssetId, ChainProof, Evidence, Hash, Height, Monotonic, PublicKey, SignedTransaction, StateKey, Status,
+    SummaryProof, ValidatorIndex,
 };
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -300,6 +303,40 @@ impl Backend for Window {
             }))
         };
         page.entries.iter().filter_map(|entry| record(entry.id).transpose()).collect()
+    }
+
+    fn evidence(
+        &self,
+        culprit: Option<ValidatorIndex>,
+        beyond: Option<(Height, u32)>,
+        limit: usize,
+    ) -> Result<Vec<EvidenceRecord>, ApiError> {
+        let mut cursor = beyond.map(|(height, index)| EvidenceCursor { height, index });
+        let (epoch, mut records) = (self.reader().head().header.epoch, Vec::new());
+        // A page of the ledger may be shorter than what is asked for.
+        while records.len() < limit {
+            let rest = limit.saturating_sub(records.len());
+            let page = match culprit {
+                Some(culprit) => self.reader().evidence_against(epoch, culprit, cursor, rest),
+                None => self.reader().evidence(cursor, rest),
+            };
+            let EvidencePage { entries, next } = page.map_err(ledger_failed)?;
+            let record =
+                |EvidenceEntry { at, evidence }| EvidenceRecord { height: at.height, index: at.index, evidence };
+            records.extend(entries.into_iter().map(record));
+            cursor = next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(records)
+    }
+
+    async fn pending_evidence(&self) -> Result<Vec<Evidence>, ApiError> {
+        match &self.parts.place {
+            Place::Validator(pool) => pool.look(|replica| replica.consensus().evidence).await,
+            Place::Observer { .. } => Ok(Vec::new()),
+        }
     }
 
     fn assets(&self) -> Result<Vec<AssetEntry>, ApiError> {

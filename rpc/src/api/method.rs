@@ -90,6 +90,8 @@ methods! {
     ValidatorsList = "validators_list", Call, 1, [];
     /// Where agreement stands, and whose votes are missing.
     ConsensusState = "consensus_state", Call, 1, [];
+    /// Who provably misbehaved: what this node holds, and a page of what final blocks hold.
+    EvidenceList = "evidence_list", Call, 5, ["cursor", "limit", "validator"];
     /// What can be called.
     RpcMethods = "rpc_methods", Call, 1, [];
 }
@@ -111,8 +113,9 @@ impl fmt::Display for Method {
 mod tests {
     use super::*;
     use crate::api::{
-        AccountHistoryParams, GetAccountParams, GetBlockParams, GetTransactionParams, ListBlocksParams, SimulateParams,
-        SubmitManyParams, SubmitParams, SubscribeBlocksParams, WaitTransactionParams,
+        AccountHistoryParams, GetAccountParams, GetBlockParams, GetTransactionParams, ListBlocksParams,
+        ListEvidenceParams, SimulateParams, SubmitManyParams, SubmitParams, SubscribeBlocksParams,
+        WaitTransactionParams,
     };
     use serde::de::DeserializeOwned;
     use std::fs;
@@ -139,6 +142,7 @@ mod tests {
             (Method::TxSimulate, known::<SimulateParams>()),
             (Method::AccountGet, known::<GetAccountParams>()),
             (Method::AccountGetHistory, known::<AccountHistoryParams>()),
+            (Method::EvidenceList, known::<ListEvidenceParams>()),
         ];
         for (method, known) in shapes {
             assert_eq!(method.params(), known, "{method}");

@@ -77,6 +77,18 @@ pub struct ListBlocksParams {
     pub order: Option<Order>,
 }
 
+/// `evidence_list`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct ListEvidenceParams {
+    /// Where the page begins.
+    pub cursor: Option<String>,
+    /// Pieces of final blocks at most.
+    pub limit: Option<u32>,
+    /// Only what accuses the validator at this place of the set.
+    pub validator: Option<u16>,
+}
+
 /// `chain_subscribeBlocks`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]

@@ -16,6 +16,8 @@ pub(super) enum Cursor {
     History(Height, u32),
     /// Among a block's transactions: at this place.
     Transactions(u32),
+    /// In the list of evidence: at this height and place.
+    Evidence(Height, u32),
 }
 
 impl Cursor {
@@ -29,6 +31,11 @@ impl Cursor {
             }
             Self::History(height, index) => {
                 bytes.push(b'h');
+                bytes.extend(height.get().to_be_bytes());
+                bytes.extend(index.to_be_bytes());
+            }
+            Self::Evidence(height, index) => {
+                bytes.push(b'e');
                 bytes.extend(height.get().to_be_bytes());
                 bytes.extend(index.to_be_bytes());
             }
@@ -47,11 +54,8 @@ impl Cursor {
         match kind {
             b'b' => Some(Self::Blocks(Height::new(u64::from_be_bytes(rest.try_into().ok()?)))),
             b't' => Some(Self::Transactions(u32::from_be_bytes(rest.try_into().ok()?))),
-            b'h' => {
-                let (height, index) = rest.split_first_chunk::<8>()?;
-                let index = u32::from_be_bytes(index.try_into().ok()?);
-                Some(Self::History(Height::new(u64::from_be_bytes(*height)), index))
-            }
+            b'h' => place(rest).map(|(height, index)| Self::History(height, index)),
+            b'e' => place(rest).map(|(height, index)| Self::Evidence(height, index)),
             _ => None,
         }
     }
@@ -72,6 +76,14 @@ impl Cursor {
         })
     }
 
+    /// Where the list of evidence goes on.
+    pub(super) fn evidence(text: Option<&str>) -> Result<Option<(Height, u32)>, ApiError> {
+        read(text, |cursor| match cursor {
+            Self::Evidence(height, index) => Some((height, index)),
+            _ => None,
+        })
+    }
+
     /// Where a block's transactions go on.
     pub(super) fn transactions(text: Option<&str>) -> Result<Option<u32>, ApiError> {
         read(text, |cursor| match cursor {
@@ -79,6 +91,12 @@ impl Cursor {
             _ => None,
         })
     }
+}
+
+/// A height and a place behind it, and nothing else.
+fn place(bytes: &[u8]) -> Option<(Height, u32)> {
+    let (height, index) = bytes.split_first_chunk::<8>()?;
+    Some((Height::new(u64::from_be_bytes(*height)), u32::from_be_bytes(index.try_into().ok()?)))
 }
 
 fn read<T>(text: Option<&str>, of_list: impl Fn(Cursor) -> Option<T>) -> Result<Option<T>, ApiError> {
@@ -110,6 +128,9 @@ mod tests {
         assert_eq!(Cursor::blocks(Some(&blocks)), Ok(Some(Height::new(7))));
         assert_eq!(Cursor::history(Some(&history)), Ok(Some((Height::new(7), 3))));
         assert_eq!(Cursor::transactions(Some(&transactions)), Ok(Some(9)));
+        let evidence = Cursor::Evidence(Height::new(7), 3).to_text();
+        assert_eq!(Cursor::evidence(Some(&evidence)), Ok(Some((Height::new(7), 3))));
+        assert!(Cursor::evidence(Some(&history)).is_err() && Cursor::history(Some(&evidence)).is_err());
         assert_eq!(Cursor::blocks(None), Ok(None));
         let wrong = [history.as_str(), &transactions, "", "zz", "62", &blocks[1..], "0x62"];
         for text in wrong {

@@ -2,6 +2,7 @@
 
 mod account;
 mod chain;
+mod evidence;
 mod node;
 mod transaction;
 
@@ -28,6 +29,7 @@ pub(super) async fn call<B: Backend>(
         Method::TxSimulate => answer(&transaction::simulate(window, parse(method, params)?).await?),
         Method::AccountGet => answer(&account::account(window, parse(method, params)?).await?),
         Method::AccountGetHistory => answer(&account::history(window, parse(method, params)?).await?),
+        Method::EvidenceList => answer(&evidence::list(window, parse(method, params)?).await?),
         _ => {
             let NoParams {} = parse(method, params)?;
             call_without_parameters(window, method).await

@@ -173,6 +173,7 @@ fn found(ledger: &Ledger<FaultyStore>, votes: &[Vec<u8>], batches: &[Vec<u8>]) -
         cut: head.cut.clone(),
         view: head.view,
         summaries: ledger.reader().summaries_above(head.header.executed_height)?,
+        accused: ledger.reader().accused(head.header.epoch)?,
         votes: votes.iter().map(vote).collect(),
         batches: batches.iter().map(batch).map(Arc::new).collect(),
     })

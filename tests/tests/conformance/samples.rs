@@ -209,6 +209,16 @@ fn evidence() -> Evidence {
     Evidence::of_votes(vote(1, nullify(None)), vote(1, nullify(Some(CHAIN)))).expect("they contradict")
 }
 
+fn fork_proof() -> ForkProof {
+    let notarize = notarize();
+    let skip =
+        |signer| vote(signer, Vote::Nullify(Nullify { epoch: notarize.epoch, view: notarize.view, report: None }));
+    let votes: Vec<SignedVote> = (0..3).map(skip).collect();
+    let skip = Nullification::of(notarize.epoch, notarize.view, &committee(), &votes).expect("a quorum");
+    ForkProof::among(&[Certificate::Finalization(finalization()), Certificate::Nullification(skip)], &committee())
+        .expect("they contradict")
+}
+
 fn notarization() -> Notarization {
     let votes: Vec<SignedVote> = (0..3).map(|i| vote(i, Vote::Notarize(notarize()))).collect();
     Notarization::of(notarize(), &committee(), &votes).expect("a quorum")
@@ -250,6 +260,7 @@ fn agreement() -> Vec<Sample> {
         sample("certificate: nullification", &Certificate::Nullification(nullification())),
         sample("certificate: finalization", &Certificate::Finalization(finalization())),
         sample("evidence: votes", &evidence()),
+        sample("fork proof", &fork_proof()),
     ]
 }
 
@@ -355,11 +366,14 @@ fn messages() -> Vec<Sample> {
         ("message: block", Message::Block(Box::new(block()))),
         ("message: get run", Message::GetRun { above: Height::new(40) }),
         ("message: run", Message::Run(Box::new(run))),
+        ("message: evidence", Message::Evidence(List::truncated(vec![evidence()]))),
+        ("message: fork", Message::Fork(Box::new(fork_proof()))),
     ];
     let records = [
         ("record: vote", Record::Vote(vote(2, nullify(None)))),
         ("record: certificate", Record::Certificate(Certificate::Finalization(finalization()))),
         ("record: block", Record::Block(Box::new(block()))),
+        ("record: evidence", Record::Evidence(evidence())),
     ];
     let messages = messages.map(|(name, message)| sample(name, &envelope(message)));
     messages.into_iter().chain(records.map(|(name, record)| sample(name, &record))).collect()

@@ -3,7 +3,7 @@
 use super::*;
 use crate::hash::Hash;
 use crate::keys::SecretKey;
-use crate::number::{Epoch, View};
+use crate::number::View;
 use crate::scheme::Ed25519;
 use crate::validators::{Validator, ValidatorSet};
 use crate::vote::{Finalize, Notarize, Nullify};
@@ -67,6 +67,41 @@ fn the_table_of_contradictions() {
             assert_eq!(Evidence::of_votes(sign(one, 1), sign(other, 2)), None, "two signers");
         }
     }
+}
+
+#[test]
+fn every_pair_has_its_kind() {
+    use EvidenceKind::{FinalizeNullify, NotarizeNullify, TwoFinalize, TwoNotarize, TwoNullify};
+    let table = [
+        (notarize(5, 4, A), notarize(5, 3, A), TwoNotarize),
+        (notarize(5, 4, A), nullify(5, Some(B)), NotarizeNullify),
+        (finalize(5, A), nullify(5, Some(A)), FinalizeNullify),
+        (finalize(5, A), finalize(5, B), TwoFinalize),
+        (nullify(5, None), nullify(5, Some(A)), TwoNullify),
+    ];
+    for (a, b, kind) in table {
+        let evidence = Evidence::of_votes(sign(a, 1), sign(b, 1)).expect("they contradict");
+        assert_eq!((evidence.kind(), evidence.epoch()), (Some(kind), Epoch::new(2)));
+        let [first, second] = evidence.statements();
+        let decoded = |bytes: &[u8]| borsh::from_slice::<SignedVote>(bytes).expect("a vote");
+        assert_eq!(evidence, Evidence::Votes(decoded(&first), decoded(&second)));
+    }
+    let harmless = Evidence::Votes(sign(finalize(5, A), 1), sign(notarize(5, 4, A), 1));
+    assert_eq!(harmless.kind(), None);
+    let words: std::collections::BTreeSet<&str> = EvidenceKind::ALL.map(EvidenceKind::words).into();
+    assert_eq!(words.len(), EvidenceKind::ALL.len());
+}
+
+#[test]
+fn two_groups_of_votes_accuse_exactly_those_who_contradict_themselves() {
+    let these = [sign(finalize(5, A), 1), sign(finalize(5, A), 2), sign(finalize(5, A), 3)];
+    let those = [sign(nullify(5, None), 2), sign(nullify(5, None), 3), sign(nullify(5, None), 4)];
+    let found = Evidence::among(&these, &those);
+    let mut expected: Vec<ValidatorIndex> = [2, 3].map(|seed| sign(finalize(5, A), seed).signer).into();
+    expected.sort();
+    assert_eq!(found.iter().map(Evidence::culprit).collect::<Vec<_>>(), expected);
+    assert!(found.iter().all(|evidence| evidence.verify(&Ed25519, &committee()).is_ok()));
+    assert_eq!(Evidence::among(&these, &these), vec![]);
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub(super) fn ended(reason: Reason) -> Failure {
             .hint("look at the disk: health, mount options, permissions; nothing that was acknowledged is lost"),
         Reason::Chain(what) => Failure::new(Exit::Failed, "DIVERGED", what)
             .hint("keep the data folder as evidence, and compare with other validators"),
+        Reason::Fork(what) => forked(what),
     }
 }
 
@@ -68,6 +69,7 @@ pub(super) fn not_started(error: &StartError, key_path: &Path) -> Failure {
                 "restore the whole data folder from the newest copy; never start with an older copy of a part of it",
             )
         }
+        StartError::Data(DataError::Fork { .. }) => forked(message),
         StartError::Data(DataError::Version { .. })
         | StartError::Log { error: LogError::Version { .. }, .. }
         | StartError::Store(StoreError::WrongSchema { .. })
@@ -121,6 +123,14 @@ fn not_connected(error: &P2pError, message: String) -> Failure {
             Failure::new(Exit::Configuration, "LISTEN", message).hint("give --p2p-addr with an address of this machine")
         }
     }
+}
+
+/// More than f validators broke the rules. What comes next is for people to agree on.
+fn forked(what: String) -> Failure {
+    Failure::new(Exit::Configuration, "FORK", what).hint(
+        "althing evidence verify names the culprits; keep the folder, compare with the other operators, and move the file \
+         away only when you agreed which chain goes on, and without whom",
+    )
 }
 
 /// There is no room on the disk. Whoever supervises the node may start it again and again until there is.

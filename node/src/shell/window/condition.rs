@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use althing_consensus::Alarm;
 use althing_network::{Handle, PeerState, PeerStatus, Role as PeerRole};
 use althing_rpc::api::{
     ApiError, CheckView, ConsensusAnswer, Decimal, ErrorCode, HeadView, HealthAnswer, Hex, MempoolView, PROTOCOL,
@@ -102,7 +103,7 @@ impl Window {
             },
             missing: snapshot.missing.iter().map(|index| index.get()).collect(),
             timers: deadline.map(timer).into_iter().collect(),
-            halted: snapshot.halted.map(|alarm| format!("{alarm:?}")),
+            halted: snapshot.halted.as_ref().map(told),
         })
     }
 
@@ -178,6 +179,17 @@ impl Window {
 
     fn peer_statuses(&self) -> Vec<PeerStatus> {
         self.parts.network.as_ref().map(Handle::peers).unwrap_or_default()
+    }
+}
+
+/// Why a validator stopped, without the certificates of a proof, which `althing evidence` shows.
+fn told(alarm: &Alarm) -> String {
+    match alarm {
+        Alarm::Fork { ours, theirs, proof } => {
+            let proven = if proof.is_some() { "proven" } else { "not proven yet" };
+            format!("a fork, {proven}: {ours} here, {theirs} elsewhere")
+        }
+        alarm => format!("{alarm:?}"),
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::{Arc, Barrier, Mutex};
 
 use althing_types::{
     Account, AccountLane, Action, Address, AddressPrefix, AssetId, AssetSymbol, AuthPolicy, AuthProof, Bytes,
-    ChainProof, Committee, Epoch, Finalization, Finalize, Hash, Header, Height, InclusionProof, List, Receipt, Replay,
-    SecretKey, SignedTransaction, StateKey, StateProof, Status, Summary, SummaryProof, TimeMs, TransactionBody,
-    Validator, ValidatorIndex, ValidatorSet, View, Vote, encode, genesis_header,
+    ChainProof, Committee, Epoch, Evidence, Finalization, Finalize, Hash, Header, Height, InclusionProof, List,
+    Nullify, Receipt, Replay, SecretKey, SignedTransaction, StateKey, StateProof, Status, Summary, SummaryProof,
+    TimeMs, TransactionBody, Validator, ValidatorIndex, ValidatorSet, View, Vote, encode, genesis_header,
 };
 use tokio::sync::watch;
 
@@ -68,6 +68,14 @@ impl Fake {
             waiting: AtomicUsize::new(0),
             lists_read: AtomicUsize::new(0),
         }
+    }
+
+    /// Two Nullify with different reports in the view of a height's number, by validator 0 or 1.
+    fn evidence_of(&self, height: Height) -> Evidence {
+        let signer = ValidatorIndex::new(u16::try_from(height.get() % 2).expect("small"));
+        let vote = |report| Nullify { epoch: Epoch::ZERO, view: View::new(height.get()), report };
+        let [one, two] = [None, Some(Hash::ZERO)].map(|it| Vote::Nullify(vote(it)).sign(&CHAIN, signer, &self.secret));
+        Evidence::of_votes(one, two).expect("they contradict")
     }
 
     /// The chain grows to this height.
@@ -373,6 +381,24 @@ impl Backend for Fake {
             sender: account(),
         };
         Ok(heights.into_iter().take(limit).map(record).collect())
+    }
+
+    /// One piece in every block, against validator 0 in those of even height and 1 in the others.
+    fn evidence(
+        &self,
+        culprit: Option<ValidatorIndex>,
+        beyond: Option<(Height, u32)>,
+        limit: usize,
+    ) -> Result<Vec<EvidenceRecord>, ApiError> {
+        let after = beyond.map_or(0, |(height, _)| height.get());
+        let heights = (after + 1..=self.heads.borrow().get()).map(Height::new);
+        let records = heights.map(|height| EvidenceRecord { height, index: 0, evidence: self.evidence_of(height) });
+        let wanted = records.filter(|record| culprit.is_none_or(|culprit| record.evidence.culprit() == culprit));
+        Ok(wanted.take(limit).collect())
+    }
+
+    async fn pending_evidence(&self) -> Result<Vec<Evidence>, ApiError> {
+        Ok(vec![self.evidence_of(Height::new(99))])
     }
 
     fn assets(&self) -> Result<Vec<AssetEntry>, ApiError> {

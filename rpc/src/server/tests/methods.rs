@@ -54,6 +54,7 @@ fn every_method_answers_by_name_and_by_position() {
         (Method::AssetList, json!({}), json!([])),
         (Method::ValidatorsList, json!({}), json!([])),
         (Method::ConsensusState, json!({}), json!([])),
+        (Method::EvidenceList, json!({ "limit": 2, "validator": 1 }), json!([null, 2, 1])),
         (Method::RpcMethods, json!({}), json!([])),
     ];
     for (method, named, positional) in &calls {

@@ -39,6 +39,32 @@ fn lists_are_walked_in_both_directions_without_gap_or_repetition() {
 }
 
 #[test]
+fn evidence_is_listed_page_by_page_and_by_validator() {
+    let served = Served::new();
+    let all: Vec<u64> = (1..=10).collect();
+    assert_eq!(walk(&served, "evidence_list", json!({ "limit": 4 })), (all, 3));
+    let against_one: Vec<u64> = vec![1, 3, 5, 7, 9];
+    assert_eq!(walk(&served, "evidence_list", json!({ "limit": 2, "validator": 1 })), (against_one, 3));
+    let first = served.ok("evidence_list", json!({ "limit": 1 }));
+    assert_eq!(first["pending"][0]["view"], "99");
+    assert_eq!((&first["pending"][0]["culprit"], &first["pending"][0]["height"]), (&json!(1), &Value::Null));
+    let item = &first["items"][0];
+    assert_eq!((&item["kind"], &item["height"], &item["index"]), (&json!("two nullify votes"), &json!("1"), &json!(0)));
+    assert_eq!(item["statements"].as_array().map(Vec::len), Some(2));
+    let next = served.ok("evidence_list", json!({ "limit": 1, "cursor": first["nextCursor"] }));
+    assert_eq!((&next["pending"], &next["items"][0]["name"]), (&json!([]), &served_name(&served)));
+    assert_eq!(served.ok("evidence_list", json!({ "validator": 0 }))["pending"], json!([]));
+    served.err("evidence_list", json!({ "limit": 501 }), ErrorCode::InvalidParams);
+    served.err("evidence_list", json!({ "cursor": "00" }), ErrorCode::CursorInvalid);
+    served.err("evidence_list", json!({ "validator": -1 }), ErrorCode::InvalidParams);
+}
+
+/// The name of validator 0.
+fn served_name(served: &Served) -> Value {
+    served.ok("validators_list", json!({}))["validators"][0]["name"].clone()
+}
+
+#[test]
 fn limits_and_cursors_are_checked() {
     let served = Served::new();
     for limit in [0, 501] {

@@ -87,6 +87,8 @@ impl Durable {
                 self.certified.insert(certificate.view());
                 news.certificates.push(certificate);
             }
+            // Nothing that a validator says depends on it.
+            Record::Evidence(_) => {}
         }
     }
 
