@@ -17,6 +17,8 @@ const PURE: &[&str] = &[
     "ledger/src/",
     "node/src/replica/",
     "node/src/replica.rs",
+    "node/src/why/",
+    "node/src/why.rs",
 ];
 
 const CLOCK: &str = "take the time as an argument; only the shell reads a clock";

@@ -1,0 +1,1 @@
+//! Stalls that are induced, and what is said about each: cause, who, and remedy.
