@@ -17,5 +17,6 @@ mod judging;
 mod recovery;
 mod results;
 mod rig;
+mod snapshot;
 mod synchronising;
 mod timers;

@@ -49,9 +49,11 @@ pub fn judge(facts: &Facts) -> WhyAnswer {
 const fn state(cause: WhyCause) -> WhyState {
     match cause {
         WhyCause::Idle | WhyCause::Progressing | WhyCause::SequenceGap => WhyState::Ok,
-        WhyCause::PeersAway | WhyCause::LaneFull | WhyCause::LogNearlyFull | WhyCause::DiskNearlyFull => {
-            WhyState::Degraded
-        }
+        WhyCause::PeersAway
+        | WhyCause::LaneFull
+        | WhyCause::ClockSkewed
+        | WhyCause::LogNearlyFull
+        | WhyCause::DiskNearlyFull => WhyState::Degraded,
         WhyCause::Syncing => WhyState::Behind,
         _ => WhyState::Stalled,
     }

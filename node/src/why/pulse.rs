@@ -15,22 +15,26 @@ pub struct Pulse {
     grew_at: Option<Monotonic>,
     /// Since when there has been work without a new block.
     work_since: Option<Monotonic>,
+    /// Since when higher blocks have been known without one of them coming.
+    lacking_since: Option<Monotonic>,
     /// The last moments and heights.
     notes: VecDeque<(Monotonic, Height)>,
 }
 
 impl Pulse {
-    /// Notes how high the ledger is, and whether work waits.
-    pub fn note(&mut self, now: Monotonic, height: Height, has_work: bool) {
+    /// Notes how high the ledger is, how high the chain is known to be, and whether work waits.
+    pub fn note(&mut self, now: Monotonic, height: Height, known: Height, has_work: bool) {
         let grew = self.notes.back().is_some_and(|(_, before)| height > *before);
         if grew {
             self.grew_at = Some(now);
         }
-        self.work_since = match self.work_since {
-            _ if !has_work => None,
+        let since = |before: Option<Monotonic>, holds: bool| match before {
+            _ if !holds => None,
             Some(since) if !grew => Some(since),
             _ => Some(now),
         };
+        self.work_since = since(self.work_since, has_work);
+        self.lacking_since = since(self.lacking_since, known > height);
         self.notes.push_back((now, height));
         if self.notes.len() > NOTES_MAX {
             self.notes.pop_front();
@@ -45,6 +49,11 @@ impl Pulse {
     /// Since when there has been work without a new block.
     pub(super) const fn work_since(&self) -> Option<Monotonic> {
         self.work_since
+    }
+
+    /// Since when higher blocks have been known without one of them coming.
+    pub(super) const fn lacking_since(&self) -> Option<Monotonic> {
+        self.lacking_since
     }
 
     /// Blocks that came since the oldest note, and the microseconds in which they did; none without any.
@@ -77,7 +86,9 @@ mod tests {
             (12, 6, false, None, Some(10)),
         ];
         for (second, height, has_work, since, grew) in steps {
-            pulse.note(at(second), Height::new(height), has_work);
+            let known = Height::new(if has_work { 9 } else { 0 });
+            pulse.note(at(second), Height::new(height), known, has_work);
+            assert_eq!(pulse.lacking_since(), pulse.work_since(), "they count alike");
             assert_eq!((pulse.work_since(), pulse.grew_at()), (since.map(at), grew.map(at)), "after {second} s");
         }
     }
@@ -87,7 +98,7 @@ mod tests {
         let mut pulse = Pulse::default();
         assert_eq!(pulse.pace(), None);
         for second in 0..100 {
-            pulse.note(at(second), Height::new(second * 3), false);
+            pulse.note(at(second), Height::new(second * 3), Height::ZERO, false);
         }
         assert_eq!(pulse.pace(), Some((87, 29 * SECOND)));
         assert_eq!(pulse.notes.len(), NOTES_MAX);

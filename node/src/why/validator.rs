@@ -39,6 +39,9 @@ pub(super) fn findings(facts: &Facts, here: &Validator) -> Vec<WhyFinding> {
     findings.extend(absent::no_quorum(facts, here));
     let has_quorum = findings.len() == halting;
     if findings.is_empty() {
+        findings.extend(executing(facts, here));
+    }
+    if findings.is_empty() {
         findings.extend(catching_up(facts, consensus.reported, "the other validators"));
     }
     if findings.is_empty() && has_work {
@@ -53,6 +56,7 @@ pub(super) fn findings(facts: &Facts, here: &Validator) -> Vec<WhyFinding> {
         findings.extend(absent::peers_away(facts, here));
     }
     findings.extend(mempool.is_window_full.then(|| lane_full(facts, here)));
+    findings.extend(skewed(facts));
     findings
 }
 
@@ -76,7 +80,7 @@ pub(super) fn well(facts: &Facts, has_work: bool) -> WhyFinding {
 /// This node catches up, or should.
 pub(super) fn catching_up(facts: &Facts, known: Height, whom: &str) -> Option<WhyFinding> {
     let missing = known.above(facts.head.height);
-    let still_ms = facts.pulse.grew_at().map_or(facts.now_us() / 1_000, |at| ago_ms(facts, at));
+    let still_ms = facts.pulse.lacking_since().map_or(0, |since| ago_ms(facts, since));
     let stands_still = still_ms >= STILL_MS;
     if missing == 0 || (missing <= BEHIND_MAX && !stands_still) {
         return None;
@@ -114,6 +118,21 @@ pub(super) fn catching_up(facts: &Facts, known: Height, whom: &str) -> Option<Wh
             since_ms: None,
             remedy: Some("wait until it has caught up; ask another node meanwhile".to_owned()),
         }
+    })
+}
+
+/// Final blocks are here, and the ledger does not keep up with them.
+fn executing(facts: &Facts, here: &Validator) -> Option<WhyFinding> {
+    let (known, executed) = (here.consensus.height, facts.head.height);
+    let text = format!("has executed block {executed} of {known}");
+    (known.above(executed) > BEHIND_MAX).then(|| WhyFinding {
+        cause: WhyCause::ExecutionBehind,
+        sentence: format!("this node {text}, all of which are final and here"),
+        who: vec![this_node(facts, text)],
+        since_ms: facts.pulse.lacking_since().map(|since| Decimal(ago_ms(facts, since))),
+        remedy: Some(
+            "look at the disk and the processor of this node: it executes too slowly, or not at all".to_owned(),
+        ),
     })
 }
 
@@ -161,6 +180,7 @@ fn stall(facts: &Facts, here: &Validator) -> Option<WhyFinding> {
         .or_else(|| clock(facts, &here.consensus))
         .or_else(|| lacking(facts, here))
         .or_else(|| absent::leader(facts, here))
+        .or_else(|| unheard(facts, here))
         .or_else(|| silent(facts, here))
         .or_else(|| unacknowledged(facts, here))
         .unwrap_or_else(|| unexplained(&here.consensus));
@@ -264,6 +284,22 @@ fn clock(facts: &Facts, consensus: &Snapshot) -> Option<WhyFinding> {
     })
 }
 
+/// The chain's time is further ahead of this node's clock than the chain allows.
+fn skewed(facts: &Facts) -> Option<WhyFinding> {
+    let ahead_ms = facts.head.time.above(facts.now.wall);
+    let text = format!("its clock is {} behind the last block", span(ahead_ms));
+    (ahead_ms > u64::from(facts.chain.clock_skew_ms)).then(|| WhyFinding {
+        cause: WhyCause::ClockSkewed,
+        sentence: format!(
+            "the last block is dated {} ahead of this node's clock, so this node votes late or not at all",
+            span(ahead_ms)
+        ),
+        who: vec![this_node(facts, text)],
+        since_ms: None,
+        remedy: Some("compare the clock of this machine with the right time, and let NTP keep it".to_owned()),
+    })
+}
+
 /// Something that this node needs before it votes or proposes is not here.
 fn lacking(facts: &Facts, here: &Validator) -> Option<WhyFinding> {
     let consensus = &here.consensus;
@@ -316,9 +352,8 @@ fn silent(facts: &Facts, here: &Validator) -> Option<WhyFinding> {
     if entered_ms < patience_ms(facts) {
         return None;
     }
-    let is_silent = |index: &ValidatorIndex| {
-        *index != here.me && !consensus.missing.contains(index) && !has_voted(consensus, *index)
-    };
+    let is_silent =
+        |index: &ValidatorIndex| *index != here.me && !consensus.missing.contains(index) && !is_heard(here, *index);
     let silent: Vec<ValidatorIndex> = (0..facts.chain.quorums.n()).map(ValidatorIndex::new).filter(is_silent).collect();
     if silent.is_empty() {
         return None;
@@ -363,10 +398,15 @@ fn silent(facts: &Facts, here: &Validator) -> Option<WhyFinding> {
     })
 }
 
-/// Whether a vote is here that takes part in what the view waits for: one of the view, or one that makes the tip final.
-fn has_voted(consensus: &Snapshot, index: ValidatorIndex) -> bool {
+/// Whether a validator takes part in what the view waits for: a vote of it is here, of the view or for the tip, or it
+/// acknowledged the batch that waits. One that has the batch and no vote to give waits as well.
+fn is_heard(here: &Validator, index: ValidatorIndex) -> bool {
+    let (consensus, mempool) = (&here.consensus, &here.mempool);
+    let own_final = mempool.lanes.get(here.me.to_usize()).map_or(0, |lane| lane.final_seq);
+    let acknowledged = mempool.own_acks.get(index.to_usize()).is_some_and(|seq| *seq >= mempool.own_seq);
     consensus.voted.iter().any(|(_, by)| *by == index)
         || (consensus.work_since.is_none() && consensus.tip_voted.contains(&index))
+        || (mempool.own_seq > own_final && acknowledged)
 }
 
 fn quiet(facts: &Facts, here: &Validator, index: ValidatorIndex) -> WhyParty {
@@ -378,6 +418,15 @@ fn quiet(facts: &Facts, here: &Validator, index: ValidatorIndex) -> WhyParty {
     };
     let since_ms = Some(ago_ms(facts, here.consensus.entered));
     WhyParty { address, ..party(facts.name_of(index), reason, text, since_ms) }
+}
+
+/// This node alone votes, and nobody who is connected has its batches: then the others do not know of the work.
+fn unheard(facts: &Facts, here: &Validator) -> Option<WhyFinding> {
+    let consensus = &here.consensus;
+    let others = consensus.peers.len().saturating_sub(consensus.missing.len());
+    let is_alone = consensus.offer.is_none() && consensus.voted.iter().all(|(_, by)| *by == here.me);
+    let nobody_has = others > 1 && lagging(facts, here).len() >= others;
+    if is_alone && nobody_has { unacknowledged(facts, here) } else { None }
 }
 
 /// Batches of this node that too few acknowledged.

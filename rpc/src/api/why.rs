@@ -123,6 +123,8 @@ pub enum WhyCause {
     PeersAway,
     /// The lane of this node holds as much as it may (rule L3).
     LaneFull,
+    /// The clock of this node is behind the chain's time by more than the chain allows.
+    ClockSkewed,
     /// A log of this node is about to reach the size at which the node ends.
     LogNearlyFull,
     /// The disk of this node is about to be full.

@@ -104,12 +104,17 @@ impl Window {
     /// Notes the pulse until the node ends.
     pub(super) async fn keep_pulse(self: Arc<Self>) {
         while !self.parts.stop.is_set() {
-            let waits = match &self.parts.place {
-                Place::Validator(pool) => look(pool).await.is_some_and(|here| has_work(&here.consensus, &here.mempool)),
-                Place::Observer { forwarding, .. } => forwarding.load().0 > 0,
+            let looked = match &self.parts.place {
+                Place::Validator(pool) => {
+                    let here = look(pool).await;
+                    here.map(|here| (here.consensus.reported, has_work(&here.consensus, &here.mempool)))
+                }
+                Place::Observer { horizon, forwarding } => Some((horizon.height(), forwarding.load().0 > 0)),
             };
             let (now, height) = (self.parts.clock.now().monotonic, *self.parts.heads.borrow());
-            locked(&self.pulse).note(now, height, waits);
+            if let Some((known, waits)) = looked {
+                locked(&self.pulse).note(now, height, known, waits);
+            }
             sleep(NOTE_EVERY).await;
         }
     }
