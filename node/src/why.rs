@@ -1,8 +1,8 @@
 //! Why nothing becomes final: one sentence of cause, who, since when, and what to do about it.
 //!
-//! [`judge`] is a pure function of [`Facts`]: what agreement, mempool, network, ledger and disks look like at one moment,
-//! and the time. It asks nobody and changes nothing, so the same facts give the same answer. What it says is how things
-//! look from this one node; another node may see more. It does not guess: where no cause fits it says so.
+//! [`judge`] is a pure function of [`Facts`]: what agreement, mempool, network, ledger and disks look like at one
+//! moment, and the time. It asks nobody and changes nothing, so the same facts give the same answer. What it says is how
+//! things look from this one node; another node may see more. It does not guess: where no cause fits it says so.
 
 mod absent;
 mod facts;

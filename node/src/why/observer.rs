@@ -9,8 +9,8 @@ use super::facts::{Facts, Place};
 use super::validator::{catching_up, well};
 use super::words::{ago_ms, span, this_node};
 
-/// How long what an observer handed over may wait before the validators are asked: more than it takes them to pass a few
-/// views over.
+/// How long what an observer handed over may wait before the validators are asked: more than it takes them to pass a
+/// few views over.
 const PATIENCE_MS: u64 = 10_000;
 
 /// What is to be said of an observer, the gravest first; never nothing.

@@ -1,7 +1,7 @@
 //! What keeps a validator's blocks from becoming final.
 //!
-//! The causes are tried in an order: what stops this node for good, too few validators, catching up; then, once work has
-//! waited for longer than two views can take that end by their timers, what the view waits for. The first that fits is
+//! The causes are tried in an order: what stops this node for good, too few validators, catching up; then, once work
+//! has waited for longer than two views can take that end by their timers, what the view waits for. The first that fits is
 //! the answer; the last says that none did.
 
 use althing_consensus::{Alarm, Lack, Snapshot};
@@ -149,8 +149,8 @@ fn halted(facts: &Facts, consensus: &Snapshot) -> Option<WhyFinding> {
         Alarm::Fork { theirs, .. } => (
             WhyCause::Forked,
             format!(
-                "block {theirs} is final and contradicts what this node holds, so more than {} validators lie, and this \
-                 node votes no more",
+                "block {theirs} is final and contradicts what this node holds, so more than {} validators lie, and \
+                 this node votes no more",
                 facts.chain.quorums.f()
             ),
         ),
@@ -269,8 +269,8 @@ fn clock(facts: &Facts, consensus: &Snapshot) -> Option<WhyFinding> {
     Some(WhyFinding {
         cause: WhyCause::ClockApart,
         sentence: format!(
-            "the block of {leader} is dated {span} ahead of this node's clock, {} ms are allowed, so this node does not \
-             vote for it",
+            "the block of {leader} is dated {span} ahead of this node's clock, {} ms are allowed, so this node does \
+             not vote for it",
             facts.chain.clock_skew_ms
         ),
         who: vec![
@@ -389,8 +389,8 @@ fn silent(facts: &Facts, here: &Validator) -> Option<WhyFinding> {
         cause,
         sentence,
         remedy: Some(format!(
-            "look at {}: the process may stand still, its machine or disk may be overloaded, or it stopped voting; `althing \
-             why --rpc URL` with its address says more",
+            "look at {}: the process may stand still, its machine or disk may be overloaded, or it stopped voting; \
+             `althing why --rpc URL` with its address says more",
             names(&who)
         )),
         who,

@@ -1,4 +1,4 @@
-//! Where the facts come from that a judgement of stalls follows from: the replica, the network, the ledger and the disks.
+//! Where the facts come from that a judgement of stalls follows from: the replica, the network, the ledger, the disks.
 //!
 //! Beside that a task notes once in a second how high the ledger is and whether work waits, because a snapshot of one
 //! moment does not say since when.
