@@ -398,15 +398,15 @@ fn silent(facts: &Facts, here: &Validator) -> Option<WhyFinding> {
     })
 }
 
-/// Whether a validator takes part in what the view waits for: a vote of it is here, of the view or for the tip, or it
-/// acknowledged the batch that waits. One that has the batch and no vote to give waits as well.
+/// Whether a validator takes part in what the view waits for: a vote of it is here, of the view or for the tip. Where the
+/// leader proposes nothing, one that acknowledged the batch that waits has no vote to give, and waits as well.
 fn is_heard(here: &Validator, index: ValidatorIndex) -> bool {
     let (consensus, mempool) = (&here.consensus, &here.mempool);
     let own_final = mempool.lanes.get(here.me.to_usize()).map_or(0, |lane| lane.final_seq);
     let acknowledged = mempool.own_acks.get(index.to_usize()).is_some_and(|seq| *seq >= mempool.own_seq);
     consensus.voted.iter().any(|(_, by)| *by == index)
         || (consensus.work_since.is_none() && consensus.tip_voted.contains(&index))
-        || (mempool.own_seq > own_final && acknowledged)
+        || (mempool.own_seq > own_final && acknowledged && consensus.offer.is_none() && index != consensus.leader)
 }
 
 fn quiet(facts: &Facts, here: &Validator, index: ValidatorIndex) -> WhyParty {

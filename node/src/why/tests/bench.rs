@@ -160,7 +160,7 @@ impl Bench {
 
     /// Submits a transfer to a validator.
     pub(super) fn submit(&mut self, node: usize, salt: u64) {
-        let valid_until = TimeMs::new(self.wall_ms() + 500_000);
+        let valid_until = TimeMs::new(self.wall_ms() + self.nodes[node].clock_ms + 500_000);
         self.submit_with(node, Replay::Expiring { valid_until, salt });
     }
 
