@@ -101,13 +101,14 @@ pub struct Validator {
     pub mempool: Mempool,
 }
 
-/// Whether something waits that a block should bring on: transactions that may leave the pool, batches that are here, a
-/// tip that is not final, or whatever else agreement counts as work.
+/// Whether something waits that a block should bring on: transactions that may leave the pool, batches that a quorum
+/// holds, a tip that is not final, or whatever else agreement counts as work. A batch that its owner showed to a few is
+/// none: nobody owes a vote for it.
 pub fn has_work(consensus: &Consensus, mempool: &Mempool) -> bool {
     let mut lanes = mempool.lanes.iter().filter(|lane| !lane.is_tainted);
     mempool.ready_count > 0
         || mempool.in_flight_count > 0
-        || lanes.any(|lane| lane.durable_seq > lane.final_seq)
+        || lanes.any(|lane| lane.quorum_seq > lane.final_seq)
         || consensus.tip > consensus.floor
         || consensus.work_since.is_some()
 }
