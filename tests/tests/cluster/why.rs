@@ -29,7 +29,6 @@ fn told(node: SocketAddr, cause: &str) -> Value {
         last["cause"] == cause
     };
     assert!(eventually(TOLD_MAX, is_told), "{cause} is not told, but {last:#}");
-    println!("{}\n  to do: {}", last["sentence"], last["remedy"]);
     last
 }
 
