@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use althing_types::{
-    Certificate, Committee, Evidence, Finalization, Hash, Height, Monotonic, Quorums, ValidatorIndex, View, VoteKind,
-    Work,
+    Certificate, Committee, Finalization, Hash, Height, Monotonic, Quorums, ValidatorIndex, View, Work,
 };
 
 use crate::chain::{Anchor, Chain};
@@ -87,33 +86,6 @@ pub struct Core {
     pub(crate) halted: Option<Alarm>,
 }
 
-/// What a node tells its operator about agreement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The current view.
-    pub view: View,
-    /// Who leads it.
-    pub leader: ValidatorIndex,
-    /// When it was entered.
-    pub entered: Monotonic,
-    /// The view of the highest Finalization.
-    pub floor: View,
-    /// The block that it made final.
-    pub final_block: Hash,
-    /// The height of the last block that was handed to the ledger.
-    pub height: Height,
-    /// The highest height that f + 1 validators say they executed, so that at least one honest one did.
-    pub reported: Height,
-    /// Validators whose votes of each kind in the current view are here.
-    pub voted: Vec<(VoteKind, ValidatorIndex)>,
-    /// Validators that cannot be reached.
-    pub missing: Vec<ValidatorIndex>,
-    /// Evidence that is held and in no final block yet, ascending by culprit.
-    pub evidence: Vec<Evidence>,
-    /// Why this validator stopped voting, if it did.
-    pub halted: Option<Alarm>,
-}
-
 impl Core {
     pub(crate) fn with_floor(config: Config, anchor: Anchor, floor: Floor) -> Self {
         let validators = config.committee.set.count();
@@ -155,27 +127,6 @@ impl Core {
     /// The last block that was handed to the application.
     pub const fn anchor(&self) -> &Anchor {
         self.chain.base()
-    }
-
-    /// What a node tells its operator.
-    pub fn snapshot(&self) -> Snapshot {
-        let round = self.rounds.get(&self.view);
-        let kinds = [VoteKind::Notarize, VoteKind::Nullify, VoteKind::Finalize];
-        let voted = self.committee().set.indices().flat_map(|signer| kinds.map(|kind| (kind, signer)));
-        let others = self.committee().set.indices().filter(|index| *index != self.config.me);
-        Snapshot {
-            view: self.view,
-            leader: self.leader(self.view),
-            entered: self.timers.entered,
-            floor: self.floor.view,
-            final_block: self.floor.digest,
-            height: self.chain.base().header.height,
-            reported: self.results.reported_by(self.quorums().f().saturating_add(1)),
-            voted: voted.filter(|(kind, by)| round.is_some_and(|round| round.vote(*kind, *by).is_some())).collect(),
-            missing: others.filter(|index| self.peers.get(*index).is_some_and(|peer| !peer.connected)).collect(),
-            evidence: self.accusations.pieces().copied().collect(),
-            halted: self.halted.clone(),
-        }
     }
 
     /// A message with this validator's hints, for those who answer [`Output::Serve`].

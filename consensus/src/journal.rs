@@ -78,6 +78,11 @@ impl Journal {
         lsn <= self.durable
     }
 
+    /// Whether all that was appended is durable.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.durable >= self.last
+    }
+
     /// The last place handed out.
     pub(crate) const fn last(&self) -> Lsn {
         self.last

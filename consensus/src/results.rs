@@ -80,7 +80,12 @@ impl Results {
 
     /// How far this validator executed.
     pub(crate) fn mine(&self, me: ValidatorIndex) -> Height {
-        self.reported.get(me.to_usize()).copied().unwrap_or_default()
+        self.of(me)
+    }
+
+    /// How far a validator says that it executed; of this one it is exact.
+    pub(crate) fn of(&self, index: ValidatorIndex) -> Height {
+        self.reported.get(index.to_usize()).copied().unwrap_or_default()
     }
 
     /// The highest height that I executed and that at least `count` validators report, me included.

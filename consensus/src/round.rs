@@ -46,8 +46,9 @@ pub(crate) struct Round {
     pub(crate) notarization: Option<Notarization>,
     /// A Nullification that lets the view be passed over.
     pub(crate) skip: Option<Nullification>,
-    /// A Nullification that demands a block to be recovered.
-    pub(crate) recover: Option<(Hash, Nullification)>,
+    /// Nullifications that demand a block to be recovered, one for each block. A leader that proposes twice can bring
+    /// about several: each of them has an honest reporter, so there are at most as many as validators.
+    pub(crate) recover: BTreeMap<Hash, Nullification>,
 }
 
 impl Round {
@@ -106,7 +107,7 @@ impl Round {
     pub(crate) fn wants(&self, kind: VoteKind, quorums: &Quorums) -> bool {
         match kind {
             VoteKind::Notarize => self.notarization.is_none() || quorums.fast().is_some(),
-            VoteKind::Nullify => self.skip.is_none() && self.recover.is_none(),
+            VoteKind::Nullify => self.skip.is_none() && self.recover.is_empty(),
             VoteKind::Finalize => true,
         }
     }
@@ -166,7 +167,7 @@ impl Round {
         })
     }
 
-    /// Keeps a verified certificate; false if one of its kind is held already. Finalizations are not kept here: they
+    /// Keeps a verified certificate; false if one that says the same is held already. Finalizations are not kept here: they
     /// raise the floor (C3).
     pub(crate) fn keep(&mut self, certificate: Certificate, quorums: &Quorums) -> bool {
         match certificate {
@@ -179,8 +180,8 @@ impl Round {
                     self.skip = Some(certificate);
                     true
                 }
-                Verdict::Recover(digest) if self.recover.is_none() => {
-                    self.recover = Some((digest, certificate));
+                Verdict::Recover(digest) if !self.recover.contains_key(&digest) => {
+                    self.recover.insert(digest, certificate);
                     true
                 }
                 _ => false,
@@ -189,13 +190,13 @@ impl Round {
         }
     }
 
-    /// Whether a certificate of this kind is held, so that another need not be verified.
+    /// Whether a certificate that says the same is held, so that another need not be verified.
     pub(crate) fn holds(&self, certificate: &Certificate, quorums: &Quorums) -> bool {
         match certificate {
             Certificate::Notarization(_) => self.notarization.is_some(),
             Certificate::Nullification(certificate) => match certificate.verdict(quorums) {
                 Verdict::Skip => self.skip.is_some(),
-                Verdict::Recover(_) => self.recover.is_some(),
+                Verdict::Recover(digest) => self.recover.contains_key(&digest),
             },
             Certificate::Finalization(_) => false,
         }
@@ -204,28 +205,28 @@ impl Round {
     /// The digests that may be built on at this view; a Notarization is preferred (R1, F2).
     pub(crate) fn block_certified(&self) -> impl Iterator<Item = Hash> {
         let notarized = self.notarization.as_ref().map(|certificate| certificate.vote.digest);
-        notarized.into_iter().chain(self.recover.as_ref().map(|(digest, _)| *digest))
+        notarized.into_iter().chain(self.recover.keys().copied())
     }
 
     /// The certificate that lets a block with this digest be built on at this view.
     pub(crate) fn block_certificate(&self, digest: &Hash) -> Option<Certificate> {
         let notarization = self.notarization.as_ref().filter(|certificate| certificate.vote.digest == *digest);
-        let recover = self.recover.as_ref().filter(|(recovered, _)| recovered == digest);
+        let recover = self.recover.get(digest);
         notarization
             .map(|certificate| Certificate::Notarization(certificate.clone()))
-            .or_else(|| recover.map(|(_, certificate)| Certificate::Nullification(certificate.clone())))
+            .or_else(|| recover.cloned().map(Certificate::Nullification))
     }
 
     /// Every certificate of the view.
     pub(crate) fn certificates(&self) -> Vec<Certificate> {
         let notarization = self.notarization.clone().map(Certificate::Notarization);
-        let recover = self.recover.clone().map(|(_, certificate)| Certificate::Nullification(certificate));
+        let recover = self.recover.values().cloned().map(Certificate::Nullification);
         let skip = self.skip.clone().map(Certificate::Nullification);
         notarization.into_iter().chain(recover).chain(skip).collect()
     }
 
     /// Whether the view has any certificate.
-    pub(crate) const fn is_certified(&self) -> bool {
-        self.notarization.is_some() || self.skip.is_some() || self.recover.is_some()
+    pub(crate) fn is_certified(&self) -> bool {
+        self.notarization.is_some() || self.skip.is_some() || !self.recover.is_empty()
     }
 }

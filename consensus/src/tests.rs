@@ -20,5 +20,6 @@ mod judging;
 mod recovery;
 mod results;
 mod rig;
+mod snapshot;
 mod synchronising;
 mod timers;

@@ -28,6 +28,16 @@ pub(crate) enum Justified {
     Never,
 }
 
+impl Justified {
+    /// The view whose certificate is missing.
+    pub(crate) const fn view(self) -> Option<View> {
+        match self {
+            Self::Missing(view) => Some(view),
+            Self::Yes | Self::Never => None,
+        }
+    }
+}
+
 impl Core {
     /// Enters a view that a certificate of the one before opened (rule R0).
     pub(crate) fn enter<K: Keys>(&mut self, cx: &mut Context<'_, K>, view: View, by: Certificate) {

@@ -90,6 +90,8 @@ pub enum Input {
         /// The tips of all lanes after it, ascending by lane.
         cut: Vec<LaneTip>,
     },
+    /// A final block of this epoch accuses these validators: no honest leader extends their lanes any more (L8).
+    Accused(Vec<ValidatorIndex>),
     /// The ledger executed a final block and durably committed it with its batches.
     Committed {
         /// Its height.

@@ -61,6 +61,11 @@ impl Journal {
         self.durable = self.durable.max(lsn.min(self.last));
     }
 
+    /// Whether all that was handed to the log is durable.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.durable >= self.last
+    }
+
     /// Up to where the log is durable.
     pub(crate) const fn durable_to(&self) -> Lsn {
         self.durable

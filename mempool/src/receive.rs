@@ -103,6 +103,20 @@ impl Mempool {
         cx.out.push(Output::Evidence(if a < b { Evidence::Batches(a, b) } else { Evidence::Batches(b, a) }));
     }
 
+    /// Everybody knows these to be faulty. Whoever saw a fork of a lane leaves it alone at once (L9); from here on the
+    /// others do as well, so that nobody takes for work what no leader will propose.
+    pub(crate) fn on_accused(&mut self, cx: &mut Context<'_>, culprits: &[ValidatorIndex]) {
+        for culprit in culprits {
+            if let Some(lane) = self.lane_mut(u32::from(culprit.get())) {
+                lane.is_tainted = true;
+            }
+            if *culprit == self.config.me {
+                // Another process signs with our key, or did.
+                self.fall_silent(cx);
+            }
+        }
+    }
+
     /// A batch did not pass. If its owner signed it nothing extends the lane any more (L1, L8), and a block that
     /// names it is invalid.
     pub(crate) fn on_rejected(&mut self, cx: &mut Context<'_>, from: ValidatorIndex, rejected: &RejectedBatch) {

@@ -10,7 +10,7 @@ use crate::build::Proposed;
 use crate::config::{Config, LANE_BATCHES_MAX, LANE_BYTES_MAX, Signer};
 use crate::journal::{Journal, Lsn};
 use crate::judge::{Checking, Walk};
-use crate::lane::Lane;
+use crate::lane::{Ack, Lane};
 use crate::message::DataMessage;
 use crate::output::Output;
 use crate::peers::Peer;
@@ -81,6 +81,14 @@ pub struct Snapshot {
     pub own_bytes: usize,
     /// Whether our own lane is silent until the next epoch.
     pub is_silent: bool,
+    /// Whether our own lane may hold no further batch before more of it is final (rule L3).
+    pub is_window_full: bool,
+    /// The number of our newest batch.
+    pub own_seq: u64,
+    /// By validator: the highest batch of ours that it acknowledged; of ourselves, what is durable here.
+    pub own_acks: Vec<u64>,
+    /// Whether something that was handed to the batch log is not durable yet.
+    pub is_unsynced: bool,
     /// Bytes of batches that the batch log must keep.
     pub held_bytes: u64,
     /// Bytes of batches in the batch log.
@@ -178,11 +186,22 @@ impl Mempool {
             own_batches,
             own_bytes,
             is_silent: self.is_silent,
+            is_window_full: self.own_window_is_full(),
+            own_seq: own.map_or(0, |lane| lane.tip().seq),
+            own_acks: own.map(|lane| self.own_acks(lane)).unwrap_or_default(),
+            is_unsynced: !self.journal.is_synced(),
             held_bytes: self.held_bytes(),
             log_bytes: self.journal.bytes(),
             waiting_blocks: self.checks.values().filter(|check| check.is_waiting()).count(),
             lanes: lanes.collect(),
         }
+    }
+
+    /// How far each validator holds our lane, as far as we know.
+    fn own_acks(&self, lane: &Lane) -> Vec<u64> {
+        let me = self.config.me.to_usize();
+        let of = |(index, ack): (usize, &Ack)| if index == me { lane.durable() } else { ack.matched };
+        lane.acks.iter().enumerate().map(of).collect()
     }
 
     pub(crate) fn lane(&self, number: u32) -> Option<&Lane> {

@@ -31,6 +31,7 @@ impl Mempool {
                 cx.out.push(Output::Built { view, parent, lanes });
             }
             Input::ViewDied { view } => self.on_view_died(view),
+            Input::Accused(culprits) => self.on_accused(cx, &culprits),
             Input::Finalized { digest, height, cut } => self.on_finalized(cx, digest, height, &cut),
             Input::Committed { height, cut, decided, sequences } => {
                 self.on_committed(cx, height, &cut);

@@ -39,6 +39,7 @@ use crate::options::{Options, OptionsError};
 use crate::receiver::{Receiver, Topic, Verdict};
 use crate::requests::Answer;
 use crate::shared::Shared;
+use crate::status::Trouble;
 use crate::streams::Streams;
 use crate::tasks::Tasks;
 use crate::transport::{self, Behaviour, BehaviourEvent};
@@ -184,7 +185,7 @@ impl<R: Receiver> Engine<R> {
     pub(crate) async fn shut_down(mut self) {
         let ids: Vec<PeerId> = self.peers.keys().copied().collect();
         for id in ids {
-            self.drop_link(&id, "we stopped");
+            self.drop_link(&id, Trouble::Lost, "we stopped");
         }
         self.shared.commands.clear();
         let tasks = self.tasks.clone();

@@ -42,4 +42,4 @@ pub use options::{Address, NAME_BYTES_MAX, Options, OptionsError, PEERS_MAX, Pee
 pub use queue::{Frame, SendError};
 pub use receiver::{Misbehaviour, Receiver, Topic, Verdict};
 pub use requests::{ANSWER_BYTES_MAX, REQUEST_BYTES_MAX, REQUESTS_PER_PEER_MAX, RequestError};
-pub use status::{PeerState, PeerStatus};
+pub use status::{PeerState, PeerStatus, Trouble};

@@ -19,7 +19,7 @@ use crate::identity;
 use crate::options::{Peer, Role};
 use crate::queue::{Frame, Queue, SendError};
 use crate::requests::{REQUEST_BYTES_MAX, REQUESTS_PER_PEER_MAX, RequestError};
-use crate::status::{PeerStatus, Status};
+use crate::status::{PeerStatus, Status, Trouble};
 
 /// Characters of an accusation at most: a sentence.
 const WHY_CHARS_MAX: usize = 256;
@@ -112,7 +112,8 @@ impl PeerShared {
         let now = Instant::now();
         let status = if peer.address.is_some() {
             let why = "we have not reached it since we started".to_owned();
-            Status::Unreachable { since: now, attempts: 0, why, next: None }
+            let (was_connected, trouble) = (false, Trouble::Untried);
+            Status::Unreachable { since: now, attempts: 0, was_connected, trouble, why, next: None }
         } else {
             Status::Waiting
         };

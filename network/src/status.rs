@@ -48,6 +48,10 @@ pub enum PeerState {
         for_: Duration,
         /// How often we tried since then.
         attempts: u32,
+        /// Whether we were connected at any time since we started.
+        was_connected: bool,
+        /// What kind of thing went wrong last.
+        trouble: Trouble,
         /// What went wrong last, as one sentence.
         why: String,
         /// When we dial again; nothing if a dial is running, or if it has no address.
@@ -64,6 +68,27 @@ pub enum PeerState {
     },
     /// We never heard of it, and it has no address: it must dial us.
     Waiting,
+}
+
+/// What kind of thing keeps a peer away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nobody has tried yet.
+    Untried,
+    /// Its name has no address.
+    NoAddress,
+    /// Nothing answers at its address.
+    NoAnswer,
+    /// A node with another key answers there, or we do ourselves.
+    OtherNode,
+    /// It hung up before it said which chain it is on, as a node does that does not have us in its genesis document.
+    HungUp,
+    /// There was a connection, and it broke, fell silent or did not come up in time.
+    Lost,
+    /// It runs a program that does not go with ours.
+    OtherProgram,
+    /// We keep it out for a while, because of what it sent.
+    KeptOut,
 }
 
 /// What the network remembers of a [`PeerState`]: moments instead of durations.
@@ -84,6 +109,10 @@ pub(crate) enum Status {
         since: Instant,
         /// Attempts since then.
         attempts: u32,
+        /// Whether it was ever connected.
+        was_connected: bool,
+        /// The kind of the last reason.
+        trouble: Trouble,
         /// The last reason.
         why: String,
         /// The next dial.
@@ -108,9 +137,11 @@ impl Status {
         let now = Instant::now();
         match self.clone() {
             Self::Connected { since, remote, agent } => PeerState::Connected { for_: now - since, remote, agent },
-            Self::Unreachable { since, attempts, why, next } => PeerState::Unreachable {
+            Self::Unreachable { since, attempts, was_connected, trouble, why, next } => PeerState::Unreachable {
                 for_: now - since,
                 attempts,
+                was_connected,
+                trouble,
                 why,
                 next_try_in: next.map(|next| next.saturating_duration_since(now)),
             },

@@ -25,6 +25,7 @@ mod terminal;
 mod testnet;
 mod tx;
 mod verifying;
+mod why;
 
 pub use exit::Exit;
 
@@ -84,6 +85,8 @@ enum Command {
     /// Run a node, or see how one is
     #[command(subcommand)]
     Node(node::Command),
+    /// Say why nothing becomes final: cause, who, since when, and what to do
+    Why(why::Why),
     /// Run a network on this machine, for development and tests
     #[command(subcommand)]
     Testnet(Box<testnet::Command>),
@@ -133,6 +136,7 @@ fn run(cli: Cli) -> Exit {
         Command::Genesis(command) => genesis::run(command, home, &output),
         Command::Key(command) => key::run(command, home, &output),
         Command::Node(command) => node::run(command, home, &output),
+        Command::Why(why) => why.run(&output),
         Command::Testnet(command) => testnet::run(*command, &output),
         Command::Send(send) => send.run(home, &output),
         Command::Tx(command) => tx::run(*command, home, &output),

@@ -3,7 +3,7 @@
 //!
 //! [`replica`] composes consensus and mempool into one machine without I/O; [`shell`] gives it threads, disks and sockets;
 //! [`cli`] is the command line; [`keys`] are keys on disk; [`config`] is what may differ between nodes; [`testnet`] is a
-//! whole network on one machine.
+//! whole network on one machine; [`why`] judges what keeps blocks from becoming final.
 
 pub mod cli;
 pub mod config;
@@ -13,3 +13,4 @@ pub mod keys;
 pub use althing_replica as replica;
 pub mod shell;
 pub mod testnet;
+pub mod why;

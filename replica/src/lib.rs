@@ -139,10 +139,11 @@ impl Replica {
         let (committed, epoch) = (found.header.height, consensus.committee.epoch);
         let anchor = Anchor { header: found.header, cut: found.cut.clone() };
         let core = Core::recover(consensus, config.genesis.id(), anchor, found.view, found.votes)?;
-        let core = core.with_accused(found.accused);
+        let core = core.with_accused(found.accused.iter().copied());
         let mempool = Mempool::recover(mempool, committed, &found.cut, found.batches)?;
         let executed = found.summaries.into_iter().map(althing_consensus::Input::Executed).map(Pending::Consensus);
-        let pending = executed.collect();
+        let accused = Pending::Mempool(althing_mempool::Input::Accused(found.accused));
+        let pending = executed.chain([accused]).collect();
         Ok(Self { core, mempool, epoch, handed_over: found.cut, committed, pending })
     }
 

@@ -2,7 +2,7 @@
 
 use althing_consensus::{Input as CoreInput, Message as ConsensusMessage, Now, Output as CoreOutput, Recipient};
 use althing_mempool::{Check, DataMessage, Input as PoolInput, Output as PoolOutput, SharedBatch};
-use althing_types::{Block, Finalization, Hash, LaneTip, ValidatorIndex};
+use althing_types::{Block, Evidence, Finalization, Hash, LaneTip, ValidatorIndex};
 
 use super::{Action, Event, Keys, Message, Note, Outcome, Pending, Recipients, Replica};
 
@@ -143,6 +143,9 @@ impl Replica {
         let cut = block.cut_above(&self.handed_over).expect("consensus checked that the lanes advance their parent's");
         self.handed_over.clone_from(&cut);
         self.tell_mempool(PoolInput::Finalized { digest: block.header.id(), height: block.header.height, cut });
+        if !block.body.evidence.is_empty() {
+            self.tell_mempool(PoolInput::Accused(block.body.evidence.iter().map(Evidence::culprit).collect()));
+        }
         out.push(Action::Execute { block, finalization, batches });
     }
 

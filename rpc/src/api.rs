@@ -20,6 +20,7 @@ mod notation;
 mod page;
 mod request;
 mod transaction;
+mod why;
 
 pub use account::{
     AccountAnswer, AccountLaneView, AccountProof, AssetView, HistoryItem, PolicyKeyView, PolicyView, ProvenKey,
@@ -48,6 +49,7 @@ pub use transaction::{
     ActionView, EventView, ReceiptView, ReplayView, SimulateAnswer, SponsorView, SubmitAnswer, SubmitManyAnswer,
     SubmitManyItem, TransactionAnswer, TransactionProof, TransactionStatus, TransactionView,
 };
+pub use why::{WhyAnswer, WhyCause, WhyFinding, WhyParty, WhyReason, WhyState};
 
 /// The version of these shapes. It grows when a field or a method goes or changes its meaning.
 pub const PROTOCOL: u32 = 1;

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::api::{
     ApiError, ConsensusAnswer, HealthAnswer, Notation, Order, PeerView, StatusAnswer, ValidatorsAnswer, WaitUntil,
+    WhyAnswer,
 };
 
 /// What a node supplies.
@@ -43,6 +44,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// What `node_status` says.
     fn status(&self) -> impl Future<Output = Result<StatusAnswer, ApiError>> + Send;
+
+    /// What `node_why` says.
+    fn why(&self) -> impl Future<Output = Result<WhyAnswer, ApiError>> + Send;
 
     /// What `node_peers` says.
     fn peers(&self) -> impl Future<Output = Result<Vec<PeerView>, ApiError>> + Send;

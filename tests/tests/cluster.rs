@@ -17,4 +17,5 @@ mod process;
 mod rpc;
 mod survival;
 mod testnet;
+mod why;
 mod window;

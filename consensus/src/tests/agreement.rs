@@ -313,7 +313,7 @@ fn r_nullify_votes_open_the_next_view_whatever_they_report() {
     rig.hear_vote(0, nullify(1, Some(digest(2))));
     assert_eq!(place(&rig).0, 2);
     assert!(rig.core.rounds[&View::new(1)].skip.is_some());
-    assert!(rig.core.rounds[&View::new(1)].recover.is_none(), "the verdict is Skip while the fast path is off");
+    assert!(rig.core.rounds[&View::new(1)].recover.is_empty(), "the verdict is Skip while the fast path is off");
 }
 
 #[test]

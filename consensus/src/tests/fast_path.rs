@@ -176,6 +176,31 @@ fn a_block_that_too_few_report_may_be_passed_over() {
     assert_eq!(votes_sent(&out), [notarize(2, 0, other.id())]);
 }
 
+/// A leader that proposes twice and lies to both sides brings about two Nullifications that demand different blocks.
+/// Neither can be final, and whoever holds one must accept what is built on the other (found by seed 100488).
+#[test]
+fn two_blocks_of_one_view_that_are_both_recovered_make_nobody_refuse_the_other() {
+    let mut rig = Rig::with(5, 4, |config| config.committee = Rig::fast(5).config.committee);
+    let (one, other) = (rig.block(&rig.genesis, 0, &[(0, 1)]), rig.block(&rig.genesis, 0, &[(1, 1)]));
+    let (a, b) = (one.id(), other.id());
+    let recover = |rig: &Rig, reports: [(u16, Hash); 4]| {
+        let votes: Vec<_> = reports.iter().map(|(by, report)| signed(*by, nullify(1, Some(*report)))).collect();
+        let made = Nullification::of(Epoch::ZERO, View::new(1), &rig.config.committee, &votes);
+        Certificate::Nullification(made.expect("a quorum"))
+    };
+    // Validator 0 leads and lies; 1 and 4 notarized the one block, 2 and 3 the other.
+    let first = recover(&rig, [(0, a), (1, a), (2, b), (4, a)]);
+    let second = recover(&rig, [(0, b), (1, a), (2, b), (3, b)]);
+    rig.connect_all();
+    rig.hear_proposal(1, 0, &one, Vec::new());
+    rig.hear_certificates(vec![first]);
+    let child = rig.block(&other, 1, &[(2, 1)]);
+    let out = rig.hear_proposal(2, 1, &child, vec![second]);
+    assert_eq!(asked(&out), [Message::GetBlock { digest: b }]);
+    let out = rig.hear(0, Message::Block(Box::new(other.block)));
+    assert_eq!(votes_sent(&out), [notarize(2, 1, child.id())]);
+}
+
 #[test]
 fn a_recovered_block_that_is_not_here_is_fetched_at_once() {
     let mut rig = Rig::fast(4);

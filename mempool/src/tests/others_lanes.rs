@@ -234,6 +234,31 @@ fn lanes_are_pruned_when_the_ledger_has_them_and_for_no_other_reason() {
     assert_eq!(rig.mempool.snapshot().held_bytes, 0);
 }
 
+/// Some saw the fork of the lane and some did not: what no leader proposes must be nobody's work (seed 100043).
+#[test]
+fn the_lane_of_an_accused_validator_is_nobodys_work() {
+    let mut rig = Rig::new(2);
+    let lane: Vec<CheckedBatch> = run(bottom(0), 1, 0);
+    rig.receive(&lane[0]);
+    let mut out = rig.ack(0, lane[0].tip());
+    for from in [1, 3] {
+        out.extend(rig.ack(from, lane[0].tip()));
+    }
+    let is_work = |out: &[Output]| work(out).map(|work| !work.timer.is_empty());
+    assert_eq!(is_work(&out), Some(true), "{out:?}");
+    let out = rig.step(Input::Accused(vec![ValidatorIndex::new(0)]));
+    assert_eq!(is_work(&out), Some(false), "{out:?}");
+}
+
+#[test]
+fn a_validator_that_is_accused_itself_falls_silent() {
+    let mut rig = Rig::new(2);
+    let out = rig.step(Input::Accused(vec![ValidatorIndex::new(2)]));
+    assert!(out.iter().any(|output| matches!(output, Output::Silent)), "{out:?}");
+    let out = rig.admit(&Ask::expiring(1, 1));
+    assert!(matches!(out[..], [Output::Refused { error: crate::AdmitError::Silent, .. }]));
+}
+
 #[test]
 fn a_batch_of_our_own_that_we_do_not_have_silences_us() {
     let mut rig = Rig::new(2);

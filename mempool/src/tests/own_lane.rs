@@ -29,6 +29,21 @@ fn a_batch_leaves_only_when_it_is_durable() {
 }
 
 #[test]
+fn a_snapshot_says_who_holds_our_newest_batch_and_whether_it_is_durable_here() {
+    let mut rig = Rig::new(0);
+    rig.slow_disk = true;
+    rig.admit(&Ask::expiring(1, 1));
+    let before = rig.mempool.snapshot();
+    assert_eq!((before.own_seq, before.own_acks), (1, vec![0; 4]));
+    assert!(before.is_unsynced && !before.is_window_full);
+    rig.sync();
+    let tip = rig.own_tip();
+    rig.ack(2, tip);
+    let after = rig.mempool.snapshot();
+    assert_eq!((after.own_seq, after.own_acks, after.is_unsynced), (1, vec![1, 0, 1, 0], false));
+}
+
+#[test]
 fn a_batch_is_cut_at_once_when_all_before_it_is_acknowledged_by_a_quorum() {
     let mut rig = Rig::new(0);
     assert_eq!(appended(&rig.admit(&Ask::expiring(1, 1))), 1);
@@ -78,6 +93,7 @@ fn a_lane_stays_within_its_window_and_then_names_itself_busy() {
         assert_eq!(appended(&rig.admit(&Ask::expiring(1, salt))), 1, "{salt}");
         ack_all(&mut rig);
     }
+    assert!(rig.mempool.snapshot().is_window_full);
     let out = rig.admit(&Ask::expiring(1, 1_000));
     assert!(matches!(out[..], [Output::Admitted { .. }]), "the pool still takes transactions: {out:?}");
     let tip = rig.own_tip();

@@ -20,7 +20,7 @@ use super::{Engine, Panicked, Report};
 use crate::backoff::jitter;
 use crate::options::Address;
 use crate::receiver::Receiver;
-use crate::status::Status;
+use crate::status::{Status, Trouble};
 use crate::{figures, identity};
 
 /// How long resolving a name may take.
@@ -56,7 +56,7 @@ impl<R: Receiver> Engine<R> {
         }
         let addresses = match result {
             Ok(addresses) => addresses,
-            Err(why) => return entry.failed(why),
+            Err(why) => return entry.failed(Trouble::NoAddress, why),
         };
         self.swarm.behaviour_mut().gate.resolved(id, &addresses);
         let addresses =
@@ -68,7 +68,7 @@ impl<R: Receiver> Engine<R> {
         let connection = dial.connection_id();
         match self.swarm.dial(dial) {
             Ok(()) => entry.running = Some(Running::Dialling(connection)),
-            Err(error) => entry.failed(sentence(entry, &error)),
+            Err(error) => entry.failed(trouble(&error), sentence(entry, &error)),
         }
     }
 
@@ -79,7 +79,7 @@ impl<R: Receiver> Engine<R> {
             entry.running = None;
             if entry.link.is_none() {
                 let why = sentence(entry, error);
-                entry.failed(why);
+                entry.failed(trouble(error), why);
             }
         }
     }
@@ -87,17 +87,20 @@ impl<R: Receiver> Engine<R> {
 
 impl Entry {
     /// Notes that an attempt failed, and when the next one is.
-    pub(super) fn failed(&mut self, why: String) {
+    pub(super) fn failed(&mut self, trouble: Trouble, why: String) {
         self.schedule();
         let (next, now) = (self.next, Instant::now());
         let attempts = self.shared.with_status(|status| {
-            let (since, attempts) = match &*status {
-                Status::Unreachable { since, attempts, .. } => (*since, attempts.saturating_add(1)),
+            let (since, attempts, was_connected) = match &*status {
+                Status::Unreachable { since, attempts, was_connected, .. } => {
+                    (*since, attempts.saturating_add(1), *was_connected)
+                }
                 // It may have been stopped in order to be put right, so what it showed stays until it shows better.
                 Status::OtherChain { .. } => return 0,
-                Status::Connected { .. } | Status::Waiting => (now, 1),
+                Status::Connected { .. } => (now, 1, true),
+                Status::Waiting => (now, 1, false),
             };
-            *status = Status::Unreachable { since, attempts, why: why.clone(), next };
+            *status = Status::Unreachable { since, attempts, was_connected, trouble, why: why.clone(), next };
             attempts
         });
         if attempts >= ATTEMPTS_BEFORE_LINE && self.told == Told::Nothing && self.may_say() {
@@ -146,6 +149,14 @@ async fn resolve(address: &Address, lookup: Arc<Semaphore>) -> Result<Vec<Socket
     };
     let found = found.map_err(|error| format!("the name {host} cannot be resolved: {error}"))?;
     if found.is_empty() { Err(format!("the name {host} has no address: correct it")) } else { Ok(found) }
+}
+
+/// What kind of thing a failed dial shows.
+const fn trouble(error: &DialError) -> Trouble {
+    match error {
+        DialError::WrongPeerId { .. } | DialError::LocalPeerId { .. } => Trouble::OtherNode,
+        _ => Trouble::NoAnswer,
+    }
 }
 
 /// Why a dial failed, for people.

@@ -22,7 +22,7 @@ use crate::identity::{Chain, shown};
 use crate::reader::{End, Reader};
 use crate::receiver::Receiver;
 use crate::shared::PeerShared;
-use crate::status::Status;
+use crate::status::{Status, Trouble};
 use crate::streams::{StreamEvent, What};
 use crate::transport::{PING_EVERY, socket_address};
 use crate::writer::Writer;
@@ -61,7 +61,7 @@ impl<R: Receiver> Engine<R> {
         }
         if entry.link.is_some() {
             entry.suspect_twins(is_ours, &remote, now);
-            self.drop_link(id, "a newer connection took its place");
+            self.drop_link(id, Trouble::Lost, "a newer connection took its place");
         }
         let Some(entry) = self.peers.get_mut(id) else { return };
         entry.shared.hear();
@@ -74,16 +74,19 @@ impl<R: Receiver> Engine<R> {
     pub(super) fn on_closed(&mut self, id: &PeerId, connection: ConnectionId, cause: Option<ConnectionError>) {
         let Some(link) = self.peers.get_mut(id).and_then(|entry| entry.link_on(connection)) else { return };
         let reason = cause.map_or_else(|| "it closed the connection".to_owned(), |cause| root(&cause));
-        let why = match link.phase {
-            Phase::New => format!("it hung up before it said which chain it is on, as if it did not know us: {reason}"),
-            _ => format!("the connection broke: {reason}"),
+        let (trouble, why) = match link.phase {
+            Phase::New => (
+                Trouble::HungUp,
+                format!("it hung up before it said which chain it is on, as if it did not know us: {reason}"),
+            ),
+            _ => (Trouble::Lost, format!("the connection broke: {reason}")),
         };
-        self.drop_link(id, &why);
+        self.drop_link(id, trouble, &why);
     }
 
     /// Ends the link of a peer, if it has one: closes the connection, ends the tasks, tells whom it concerns, and plans
     /// the next dial.
-    pub(super) fn drop_link(&mut self, id: &PeerId, why: &str) {
+    pub(super) fn drop_link(&mut self, id: &PeerId, trouble: Trouble, why: &str) {
         let Some(entry) = self.peers.get_mut(id) else { return };
         let Some(mut link) = entry.link.take() else { return };
         let early = std::mem::take(&mut link.early);
@@ -98,7 +101,7 @@ impl<R: Receiver> Engine<R> {
             entry.schedule();
             let (since, next, reason) = (Instant::now(), entry.next, why.to_owned());
             entry.shared.with_status(|status| {
-                *status = Status::Unreachable { since, attempts: 0, why: reason, next };
+                *status = Status::Unreachable { since, attempts: 0, was_connected: true, trouble, why: reason, next };
             });
             entry.told = Told::Unreachable;
             if entry.may_say() {
@@ -107,7 +110,7 @@ impl<R: Receiver> Engine<R> {
         } else if matches!(link.phase, Phase::Refused(_)) {
             entry.dial_at(Instant::now() + LONGEST);
         } else {
-            entry.failed(why.to_owned());
+            entry.failed(trouble, why.to_owned());
         }
         self.forget(early);
         if link.phase == Phase::Up
@@ -136,7 +139,8 @@ impl<R: Receiver> Engine<R> {
             Some(theirs) => self.refuse_chain(id, theirs),
             None => {
                 let what = shown(&info.protocol_version);
-                self.drop_link(id, &format!("it is no Althing node of this version, it says \"{what}\": update it"));
+                let why = format!("it is no Althing node of this version, it says \"{what}\": update it");
+                self.drop_link(id, Trouble::OtherProgram, &why);
             }
         }
     }
@@ -181,15 +185,15 @@ impl<R: Receiver> Engine<R> {
         let connection = link.connection;
         match link.phase {
             Phase::New if link.since.elapsed() >= super::entry::SETUP => {
-                return self.drop_link(id, "it did not say in time which chain it is on");
+                return self.drop_link(id, Trouble::Lost, "it did not say in time which chain it is on");
             }
             Phase::Verified(_) if link.since.elapsed() >= super::entry::SETUP => {
-                return self.drop_link(id, "its streams were not opened in time");
+                return self.drop_link(id, Trouble::Lost, "its streams were not opened in time");
             }
             Phase::Up if heard.max(link.since) + SILENCE <= now => {
-                return self.drop_link(id, "it gave no sign of life for 8 seconds");
+                return self.drop_link(id, Trouble::Lost, "it gave no sign of life for 8 seconds");
             }
-            Phase::Refused(at) if at <= now => return self.drop_link(id, "it is on another chain"),
+            Phase::Refused(at) if at <= now => return self.drop_link(id, Trouble::Lost, "it is on another chain"),
             _ => {}
         }
         for class in Class::ALL {
@@ -313,7 +317,8 @@ impl<R: Receiver> Engine<R> {
         outbound.stage = Stage::Again(Instant::now() + REOPEN_PAUSE);
         if outbound.failures > STREAM_FAILURES_MAX {
             let class = class.name();
-            self.drop_link(id, &format!("the stream of {class} to it breaks again and again: {why}"));
+            let why = format!("the stream of {class} to it breaks again and again: {why}");
+            self.drop_link(id, Trouble::Lost, &why);
         }
     }
 
@@ -332,7 +337,7 @@ impl<R: Receiver> Engine<R> {
     /// A task of a connection panicked: what it would have carried is lost, so the connection is made anew.
     pub(super) fn on_panicked(&mut self, id: &PeerId, connection: ConnectionId) {
         if self.peers.get_mut(id).is_some_and(|entry| entry.link_on(connection).is_some()) {
-            self.drop_link(id, "a task of ours panicked");
+            self.drop_link(id, Trouble::Lost, "a task of ours panicked");
         }
     }
 
@@ -349,9 +354,9 @@ impl<R: Receiver> Engine<R> {
             tracing::warn!(peer = entry.shared.peer.name, why, "a peer is not let in");
         }
         if entry.link.is_some() {
-            self.drop_link(id, &why);
+            self.drop_link(id, Trouble::KeptOut, &why);
         } else {
-            entry.failed(why);
+            entry.failed(Trouble::KeptOut, why);
         }
         if let Some(entry) = self.peers.get_mut(id) {
             entry.dial_at(now + pause);

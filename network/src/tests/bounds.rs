@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use super::raw::Raw;
 use super::wire::Wire;
 use super::*;
-use crate::SendError;
+use crate::{SendError, Trouble};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frame_of_the_cap_is_carried_and_one_above_it_is_refused() {
@@ -37,8 +37,9 @@ async fn a_peer_that_announces_a_frame_above_the_cap_is_cut_off_and_kept_out_for
     raw.until("the stream opens", |raw| raw.opened.len() == 1).await;
     raw.write(&65_537_u32.to_le_bytes()).await.expect("it can be written");
     raw.until("it is cut off", |raw| raw.closed.len() == 1).await;
-    let PeerState::Unreachable { why, .. } = node.state(key(1)) else { panic!("it is not connected") };
+    let PeerState::Unreachable { why, trouble, .. } = node.state(key(1)) else { panic!("it is not connected") };
     assert!(why.contains("a frame of 65537 bytes"), "{why}");
+    assert_eq!(trouble, Trouble::KeptOut);
     raw.dial(port);
     raw.until("it is cut off again", |raw| raw.closed.len() == 2 || raw.failed_dials == 1).await;
     node.network.stop().await;

@@ -4,6 +4,7 @@ use super::log::Log;
 use super::raw::Raw;
 use super::wire::Wire;
 use super::*;
+use crate::Trouble;
 use crate::commands::Command;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,8 +74,11 @@ async fn a_wire_that_is_cut_without_a_word_is_noticed_and_a_mended_one_is_used_a
     .await;
     println!("a cut wire was noticed on both sides after {took:?}");
     assert!(took < Duration::from_secs(11), "noticed after {took:?}");
-    let PeerState::Unreachable { why, .. } = first.state(key(1)) else { panic!("it is not connected") };
+    let PeerState::Unreachable { why, trouble, was_connected, .. } = first.state(key(1)) else {
+        panic!("it is not connected")
+    };
     assert!(why.contains("no sign of life"), "{why}");
+    assert_eq!((trouble, was_connected), (Trouble::Lost, true));
     assert_eq!(second.status(key(0)).round_trip, None, "no round trip without a connection");
     wire.set_cut(false);
     first.connects(key(1)).await;
@@ -294,7 +298,10 @@ async fn an_address_where_another_node_answers_is_said_and_tried_again() {
         _ => 0,
     };
     until("it was tried", || tried() >= 2).await;
-    let PeerState::Unreachable { why, .. } = second.state(key(2)) else { panic!("it is not connected") };
+    let PeerState::Unreachable { why, trouble, was_connected, .. } = second.state(key(2)) else {
+        panic!("it is not connected")
+    };
+    assert_eq!((trouble, was_connected), (Trouble::OtherNode, false));
     assert!(why.contains("answers a node with another key") && why.contains(&key(0).to_string()), "{why}");
     assert_eq!(second.state(key(0)), PeerState::Waiting, "nobody dials a peer without an address");
     first.network.stop().await;

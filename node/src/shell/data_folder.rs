@@ -195,6 +195,11 @@ impl DataFolder {
         Ok(files::write(&self.path.join("version"), text.as_bytes(), Access::Public, Existing::Keep)?)
     }
 
+    /// The folder itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The ledger's store.
     pub(crate) fn db(&self) -> PathBuf {
         self.path.join("db")

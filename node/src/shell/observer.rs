@@ -29,14 +29,16 @@ use super::start::{Closing, Door, Node, Premises, StartError, inner_mailbox, lis
 use super::stop::Stop;
 use super::tasks;
 use super::tracker::Tracker;
-use super::window::{Place, Window, WindowParts};
+use super::window::{Folders, Place, Window, WindowParts};
 use crate::following::Tip;
 
 /// Starts an observer. When this returns, it serves what it has and follows on.
 pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, StartError> {
     let Premises { genesis, data, config, metrics } = premises;
     let public_key = node_key.public_key();
-    let options = p2p::options(&genesis, p2p::Own::Observer(place(&genesis, &public_key)?), node_key, &config.p2p)?;
+    let place = place(&genesis, &public_key)?;
+    let name = genesis.observers().get(place).map(|observer| observer.name.clone()).unwrap_or_default();
+    let options = p2p::options(&genesis, p2p::Own::Observer(place), node_key, &config.p2p)?;
     let folder = DataFolder::open(&data, &genesis.hash(), Owner::Observer(public_key))?;
     folder.refuse_lost_parts()?;
     let (store, ledger) = open_ledger(&folder, &genesis, &config)?;
@@ -79,6 +81,8 @@ pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, Sta
     let parts = WindowParts {
         place: Place::Observer { horizon, forwarding },
         node_key: public_key,
+        name,
+        folders: Folders::of(&folder),
         network: Some(handle),
         entrance,
         store,

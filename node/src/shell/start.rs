@@ -43,7 +43,7 @@ use super::tasks;
 use super::telemetry::{self, TelemetryError};
 use super::tracker::Tracker;
 use super::turns::{NodeKeys, ORDERS_MAX, Order, Turns};
-use super::window::{Place, Window, WindowParts};
+use super::window::{Folders, Place, Window, WindowParts};
 use crate::config::Config;
 use crate::replica::{self, Event, Found, Replica};
 
@@ -256,8 +256,8 @@ impl Node {
         let network = p2p.map(|options| runtime.block_on(p2p::start(options, inbox))).transpose()?;
         let outbox = Outbox::new(network.as_ref().map(Network::handle), node_keys, me);
 
-        let node_key = genesis.validators().get(me.to_usize()).map(|validator| validator.node_key);
-        let node_key = node_key.expect("the validator was found in this document");
+        let own = genesis.validators().get(me.to_usize()).map(|validator| (validator.node_key, validator.name.clone()));
+        let (node_key, name) = own.expect("the validator was found in this document");
         let machines = Machines { ledger, replica, votes_log, batches_log, key, store, data };
         let Parts { stop, clock, reader, intake, tracker, height, closing } =
             machines.start(&genesis, orders.clone(), outbox);
@@ -278,6 +278,8 @@ impl Node {
         let parts = WindowParts {
             place: Place::Validator(pool),
             node_key,
+            name,
+            folders: Folders::of(&folder),
             network: handle,
             entrance,
             store: closing.store.clone(),

@@ -5,6 +5,7 @@
 //! become codes of the catalogue.
 
 mod condition;
+mod why;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -18,7 +19,7 @@ use althing_ledger::{
 use althing_network::Handle;
 use althing_rpc::api::{
     ApiError, ConsensusAnswer, Decimal, ErrorCode, HealthAnswer, Hex, Notation, Order as PageOrder, PeerView,
-    StatusAnswer, ValidatorView, ValidatorsAnswer, WaitUntil,
+    StatusAnswer, ValidatorView, ValidatorsAnswer, WaitUntil, WhyAnswer,
 };
 use althing_rpc::{
     AccountRecord, AssetEntry, Backend, BlockId, BlockRecord, ChainInfo, EvidenceRecord, HeadRecord, HistoryRecord,
@@ -36,6 +37,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub(super) use self::why::Folders;
 use super::clock::Clock;
 use super::entrance::{Entrance, Pool};
 use super::forwarding::Forwarding;
@@ -45,6 +47,7 @@ use super::refusal::{internal, ledger_failed, rejected};
 use super::stop::Stop;
 use super::tasks;
 use crate::config::RpcConfig;
+use crate::why::{Chain as Members, Pulse};
 
 /// How often the metrics library tidies up.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -56,12 +59,19 @@ pub(super) struct Window {
     parts: WindowParts,
     /// Since when there has been work without a new block, and above which height.
     stuck: Mutex<Option<(Monotonic, Height)>>,
+    /// Who agrees, and under which parameters.
+    members: Members,
+    /// How the ledger has grown of late.
+    pulse: Mutex<Pulse>,
 }
 
 /// What a window looks at.
 pub(super) struct WindowParts {
     pub(super) place: Place,
     pub(super) node_key: PublicKey,
+    /// The node's name in the genesis document.
+    pub(super) name: String,
+    pub(super) folders: Folders,
     /// The network; none of a chain of one validator without observers.
     pub(super) network: Option<Handle>,
     pub(super) entrance: Arc<Entrance>,
@@ -96,7 +106,14 @@ impl Window {
             notation: Notation::new(genesis.prefix().clone(), names.collect()),
             document: genesis.document().to_json(),
         };
-        Self { chain, validators: validators(genesis), parts, stuck: Mutex::new(None) }
+        Self {
+            chain,
+            validators: validators(genesis),
+            parts,
+            stuck: Mutex::new(None),
+            members: why::chain(genesis),
+            pulse: Mutex::default(),
+        }
     }
 
     /// Serves until the node ends; the task ends when calls under way have.
@@ -104,10 +121,12 @@ impl Window {
         let (stop, metrics) = (self.parts.stop.clone(), self.parts.metrics.clone());
         let options = ServerOptions { allowed_hosts: config.allowed_hosts.clone(), ..ServerOptions::default() };
         let asked = stop.clone();
-        let serving = serve(listener, Arc::new(self), options, async move {
+        let window = Arc::new(self);
+        let serving = serve(listener, window.clone(), options, async move {
             asked.reason().await;
         });
         let _entered = runtime.enter();
+        tasks::keep("pulse", move || window.clone().keep_pulse());
         tasks::keep("upkeep", move || {
             let metrics = metrics.clone();
             async move {
@@ -181,6 +200,10 @@ impl Backend for Window {
 
     fn status(&self) -> impl Future<Output = Result<StatusAnswer, ApiError>> + Send {
         self.node_status()
+    }
+
+    fn why(&self) -> impl Future<Output = Result<WhyAnswer, ApiError>> + Send {
+        self.node_why()
     }
 
     async fn peers(&self) -> Result<Vec<PeerView>, ApiError> {

@@ -56,6 +56,8 @@ macro_rules! methods {
 methods! {
     /// What the node is, what it runs, and where it stands.
     NodeStatus = "node_status", Call, 1, [];
+    /// Why nothing becomes final, or that all is well: cause, who, since when, and what to do.
+    NodeWhy = "node_why", Call, 1, [];
     /// The node's peers.
     NodePeers = "node_peers", Call, 1, [];
     /// The genesis document.

@@ -40,6 +40,7 @@ pub(super) async fn call<B: Backend>(
 async fn call_without_parameters<B: Backend>(window: &Window<B>, method: Method) -> Result<Box<RawValue>, ApiError> {
     match method {
         Method::NodeStatus => answer(&window.ask(window.backend.status()).await?),
+        Method::NodeWhy => answer(&window.ask(window.backend.why()).await?),
         Method::NodePeers => answer(&window.ask(window.backend.peers()).await?),
         Method::ConsensusState => answer(&window.ask(window.backend.consensus()).await?),
         Method::ValidatorsList => answer(&window.backend.validators()),

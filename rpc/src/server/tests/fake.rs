@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::api::{
     ApiError, CheckView, ConsensusAnswer, Decimal, ErrorCode, HealthAnswer, Hex, MempoolView, Notation, Order,
     PeerCountView, PeerView, Role, StatusAnswer, SyncState, SyncView, ValidatorView, ValidatorsAnswer, VersionView,
-    VotesView, WaitUntil,
+    VotesView, WaitUntil, WhyAnswer, WhyCause, WhyFinding, WhyState,
 };
 use crate::backend::*;
 
@@ -249,6 +249,25 @@ impl Backend for Fake {
             peers: PeerCountView { connected: 0, expected: 0 },
             mempool: MempoolView { txs: 0, bytes: Decimal(0) },
             uptime_ms: Decimal(u64::MAX),
+        })
+    }
+
+    async fn why(&self) -> Result<WhyAnswer, ApiError> {
+        let first = WhyFinding {
+            cause: WhyCause::Idle,
+            sentence: "nothing waits".to_owned(),
+            who: Vec::new(),
+            since_ms: None,
+            remedy: None,
+        };
+        Ok(WhyAnswer {
+            node: "validator-0".to_owned(),
+            role: Role::Validator,
+            state: WhyState::Ok,
+            first,
+            also: Vec::new(),
+            height: Decimal(*self.heads.borrow()),
+            view: Some(Decimal(View::new(11))),
         })
     }
 

@@ -40,6 +40,7 @@ fn every_method_answers_by_name_and_by_position() {
     let hash = served.backend.header(Height::new(4)).id().to_string();
     let calls = [
         (Method::NodeStatus, json!({}), json!([])),
+        (Method::NodeWhy, json!({}), json!([])),
         (Method::NodePeers, json!({}), json!([])),
         (Method::NodeGenesis, json!({}), json!([])),
         (Method::ChainGetHead, json!({}), json!([])),
