@@ -39,6 +39,7 @@ mod round;
 mod safety;
 mod step;
 mod sync;
+mod timeless;
 mod timers;
 mod view;
 mod votes;

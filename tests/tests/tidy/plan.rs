@@ -37,6 +37,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
             "node",
         ],
     ),
+    ("tests/simulator", &["types", "consensus"]),
 ];
 
 const ROOT: &str = "Cargo.toml";
