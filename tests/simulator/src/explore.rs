@@ -115,7 +115,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { visited, worlds, pools, validators, steps, blocks, depth, complete, violations } = self;
         let end = if *complete { "complete" } else { "cut" };
-        write!(f, "{end}: {visited} of {worlds} worlds, {pools} collections of votes, {validators} states of validators, ")?;
+        write!(
+            f,
+            "{end}: {visited} of {worlds} worlds, {pools} collections of votes, {validators} states of validators, "
+        )?;
         write!(f, "{steps} steps of the core, {blocks} blocks, depth {depth}, {} violations", violations.len())?;
         violations.iter().try_for_each(|violation| write!(f, "\n{violation}"))
     }

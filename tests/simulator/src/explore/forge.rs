@@ -162,7 +162,8 @@ fn nullification(stage: &Stage, view: u64, reports: &[u8]) -> Option<(Label, Cer
         return None;
     }
     let signers = 0..stage.count();
-    let votes: Vec<SignedVote> = signers.zip(reports).map(|(by, number)| stage.signed(by, stage.vote(*number))).collect();
+    let votes: Vec<SignedVote> =
+        signers.zip(reports).map(|(by, number)| stage.signed(by, stage.vote(*number))).collect();
     let made = Nullification::of(Epoch::ZERO, View::new(view), &stage.committee, &votes)?;
     made.verify(&Stage::keys(0), &stage.committee).ok()?;
     let label = match made.verdict(&stage.committee.set.quorums()) {

@@ -52,7 +52,8 @@ impl Rules {
         for (view, certified) in (1..).zip(&views) {
             broken = broken.or_else(|| conflict(stage, view, certified));
         }
-        let forked = || finals.iter().find_map(|a| finals.iter().find(|b| !stage.on_one_chain(*a, **b)).map(|b| (a, b)));
+        let forked =
+            || finals.iter().find_map(|a| finals.iter().find(|b| !stage.on_one_chain(*a, **b)).map(|b| (a, b)));
         broken = broken.or_else(|| {
             forked().map(|(a, b)| format!("final blocks on two chains: {} and {}", name(stage, *a), name(stage, *b)))
         });
@@ -139,7 +140,9 @@ fn beside(stage: &Stage, finals: &[BlockId], sent: &[Votes]) -> Option<String> {
         let above = |last: &&BlockId| stage.block(**last).view < stage.block(block).view && path >> **last & 1 == 0;
         if let Some(last) = finals.iter().find(above) {
             let (block, last) = (name(stage, block), name(stage, *last));
-            return Some(format!("an honest validator notarized {block}, which does not stand on {last}, which is final"));
+            return Some(format!(
+                "an honest validator notarized {block}, which does not stand on {last}, which is final"
+            ));
         }
     }
     None

@@ -8,9 +8,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use althing_consensus::{Alarm, Core, Envelope, Input, Lsn, Message, Now, Output, Proposal, Recipient, Record};
-use althing_types::{
-    Block, DataJudgement, Epoch, LaneSeq, List, Monotonic, ValidatorIndex, View, Vote, Work,
-};
+use althing_types::{Block, DataJudgement, Epoch, LaneSeq, List, Monotonic, ValidatorIndex, View, Vote, Work};
 
 use super::forge::Forge;
 use super::label::{BlockId, Label};
