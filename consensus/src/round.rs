@@ -123,7 +123,8 @@ impl Round {
             let nullification = Nullification::of(committee.epoch, view, committee, votes);
             formed.extend(nullification.map(Certificate::Nullification));
         }
-        formed.extend(self.formed_finalization(committee).map(Certificate::Finalization));
+        let finalization = self.formed_finalization(committee).or_else(|| self.formed_fast(committee));
+        formed.extend(finalization.map(Certificate::Finalization));
         formed
     }
 
@@ -143,6 +144,14 @@ impl Round {
         let vote = self.leading_notarize()?;
         let same = self.votes_of(VoteKind::Notarize).filter(|signed| signed.vote == Vote::Notarize(vote));
         Notarization::of(vote, committee, same)
+    }
+
+    /// The fast path: all but p notarize votes are the same (F1).
+    fn formed_fast(&self, committee: &Committee) -> Option<Finalization> {
+        committee.set.quorums().fast()?;
+        let vote = self.leading_notarize()?;
+        let same = self.votes_of(VoteKind::Notarize).filter(|signed| signed.vote == Vote::Notarize(vote));
+        Finalization::fast(vote, committee, same)
     }
 
     fn formed_finalization(&self, committee: &Committee) -> Option<Finalization> {

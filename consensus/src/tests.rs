@@ -13,6 +13,7 @@ mod catch_up;
 mod certificates;
 mod chaos;
 mod durability;
+mod fast_path;
 mod judging;
 mod recovery;
 mod results;

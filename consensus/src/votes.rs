@@ -1,6 +1,8 @@
 //! Votes and certificates: what is counted, what a quorum forms, and how this validator votes.
 
-use althing_types::{Certificate, Evidence, Finalize, Notarize, SignedVote, ValidatorIndex, View, Vote, VoteKind};
+use althing_types::{
+    Certificate, Evidence, Finality, Finalization, Finalize, Notarize, SignedVote, ValidatorIndex, View, Vote, VoteKind,
+};
 
 use crate::config::Keys;
 use crate::core::{Context, Core};
@@ -99,6 +101,10 @@ impl Core {
         let (tip_before, _) = self.tip();
         if let Certificate::Finalization(finalization) = &certificate {
             let lsn = self.journal.append(Record::Certificate(certificate.clone()), cx.out);
+            if matches!(finalization.finality, Finality::Fast { .. }) {
+                // It counts as a Notarization, and this is the last moment at which the view's facts are here (F3).
+                self.finalize(cx, finalization.vote);
+            }
             self.raise_floor(cx, finalization.clone(), lsn);
         } else if self.round_mut(view).keep(certificate.clone(), &quorums) {
             self.journal.append(Record::Certificate(certificate.clone()), cx.out);
@@ -145,10 +151,14 @@ impl Core {
         }
     }
 
-    /// Counts and sends a durable vote of mine. One of a view that is final by now is of no use to anyone (D1, D9).
+    /// Counts and sends a durable vote of mine. One of a view that is final by now is of no use to anyone (D1, D9), but
+    /// for a Finalize beside a fast Finalization: others may lack a notarize vote for the same (F3).
     fn release<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: SignedVote) {
         let view = vote.vote.view();
         if view <= self.floor.view {
+            if self.floor.finalization.as_ref().is_some_and(|it| completes(it, &vote)) {
+                self.send(cx, Recipient::All, Message::Vote(vote));
+            }
             return;
         }
         self.round_mut(view).add(vote);
@@ -205,4 +215,9 @@ impl Core {
             self.chain.add_orphan(digest, block);
         }
     }
+}
+
+/// Whether a vote says slowly what this certificate says by the fast path.
+fn completes(finalization: &Finalization, vote: &SignedVote) -> bool {
+    matches!(finalization.finality, Finality::Fast { .. }) && vote.vote == Vote::Finalize(finalization.vote)
 }

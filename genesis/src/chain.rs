@@ -52,9 +52,6 @@ pub(crate) fn params(document: &Document) -> Result<ChainParams, GenesisError> {
 }
 
 fn consensus(entry: &ConsensusEntry) -> Result<ConsensusParams, GenesisError> {
-    if entry.fast_path {
-        return Err(Fault::FastPath.at("consensus.fastPath"));
-    }
     in_range(entry.delta_ms, DELTA_MS, "consensus.deltaMs")?;
     let (given, limit) = (u64::from(entry.min_block_interval_ms), u64::from(entry.delta_ms));
     if given > limit {

@@ -116,9 +116,6 @@ pub enum Fault {
         /// The most.
         max: usize,
     },
-    /// The fast path was asked for.
-    #[error("the fast path is not available in this version, write false")]
-    FastPath,
     /// More faults should be tolerated than can be.
     #[error(transparent)]
     TooManyFaults(QuorumError),

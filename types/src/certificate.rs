@@ -324,6 +324,21 @@ impl Finalization {
         (votes.len() == quorum).then_some(Self { vote, finality: Finality::Slow, signatures })
     }
 
+    /// The certificate of the first n − p of these notarize votes, all for `vote` and ascending by signer; none if they
+    /// are fewer or the fast path is off (F1).
+    pub fn fast<'a>(
+        vote: Notarize,
+        committee: &Committee,
+        votes: impl IntoIterator<Item = &'a SignedVote>,
+    ) -> Option<Self> {
+        let quorum = usize::from(committee.set.quorums().fast()?);
+        let votes: Vec<&SignedVote> = votes.into_iter().take(quorum).collect();
+        let signatures = Signatures::of(committee.set.count(), votes.iter().copied());
+        let Notarize { epoch, view, parent_view, digest } = vote;
+        let vote = Finalize { epoch, view, digest };
+        (votes.len() == quorum).then_some(Self { vote, finality: Finality::Fast { parent_view }, signatures })
+    }
+
     /// The vote whose signatures the certificate holds.
     fn signed_vote(&self) -> Vote {
         let Finalize { epoch, view, digest } = self.vote;

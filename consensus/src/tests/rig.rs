@@ -138,15 +138,24 @@ impl Rig {
         Self::with(validators, me, |_| {})
     }
 
+    /// The last of some with the fast path on, at genesis.
+    pub(super) fn fast(validators: u16) -> Self {
+        Self::with(validators, validators - 1, |config| {
+            let members = config.committee.set.validators().to_vec();
+            config.committee.set = ValidatorSet::new(members, (validators - 1) / 3, true).expect("a set");
+        })
+    }
+
     /// One of some, with other settings.
     pub(super) fn with(validators: u16, me: u16, change: impl FnOnce(&mut Config)) -> Self {
         let committee = committee(validators);
         let params = ChainParams::DEFAULT;
-        let header = genesis_header(committee.chain, TimeMs::new(WALL_MS), committee.set.hash(), params.hash());
         let me = ValidatorIndex::new(me);
         let (params, params_hash) = (params.consensus, params.hash());
         let mut config = Config { committee, me, params, params_hash, log_bytes_max: 8 << 20 };
         change(&mut config);
+        let (chain, set) = (config.committee.chain, config.committee.set.hash());
+        let header = genesis_header(chain, TimeMs::new(WALL_MS), set, params_hash);
         let genesis = Made { block: Block { header, body: Body::default() }, cut: Vec::new() };
         let anchor = Anchor { header: genesis.block.header.clone(), cut: Vec::new() };
         Self {

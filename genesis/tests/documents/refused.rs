@@ -121,7 +121,6 @@ fn what_concerns_the_chain_is_refused_at_its_field() {
         (Set("/genesisTime", json!("2026-11-21T01:00:00+01:00")), "genesisTime", "a time is like"),
         (Set("/genesisTime", json!("2026-11-21T00:00:00.0000Z")), "genesisTime", "a time is like"),
         (Set("/genesisTime", json!("1969-12-31T23:59:59Z")), "genesisTime", "1970"),
-        (Set("/consensus/fastPath", json!(true)), "consensus.fastPath", "not available in this version"),
         (Set("/consensus/deltaMs", json!(0)), "consensus.deltaMs", "1 to 60000"),
         (Set("/consensus/deltaMs", json!(60_001)), "consensus.deltaMs", "out of range"),
         (Set("/consensus/minBlockIntervalMs", json!(251)), "consensus.minBlockIntervalMs", "consensus.deltaMs"),
