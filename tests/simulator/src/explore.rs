@@ -54,6 +54,9 @@ pub struct Bounds {
     pub proposals: u8,
     /// Crashes at most, of all validators together.
     pub crashes: u8,
+    /// Whether steps are taken that only say the same in another way: proposals that arrive before they can be judged,
+    /// certified blocks that arrive late, and leaders that give their view up while timers could expire as well.
+    pub thorough: bool,
     /// Whether it is checked that honest validators get on from every world by themselves.
     pub liveness: bool,
     /// Worlds at most.
@@ -64,7 +67,8 @@ impl Bounds {
     /// Four validators over some views, without crashes and without a limit.
     pub const fn new(views: u64, faulty: Option<u16>, fast_path: bool) -> Self {
         let worlds_max = usize::MAX;
-        Self { validators: 4, faulty, fast_path, views, proposals: 2, crashes: 0, liveness: true, worlds_max }
+        let (crashes, thorough, liveness) = (0, false, true);
+        Self { validators: 4, faulty, fast_path, views, proposals: 2, crashes, thorough, liveness, worlds_max }
     }
 }
 

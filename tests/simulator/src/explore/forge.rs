@@ -6,15 +6,11 @@
 use std::collections::BTreeMap;
 
 use althing_types::{
-    Bitmap, Certificate, Epoch, Finality, Finalization, Hash, List, Notarization, Nullification, Signature, SignedVote,
-    VALIDATORS_MAX, ValidatorIndex, Verdict, View, Vote, decode, encode,
+    Certificate, Epoch, Finalization, Hash, Notarization, Nullification, SignedVote, Verdict, View, Vote,
 };
 
 use super::label::{Label, Labels};
 use super::stage::Stage;
-
-/// Bytes of a certificate at most: far more than any here has.
-const CERTIFICATE_BYTES_MAX: usize = 1 << 16;
 
 /// The least numbers of votes that the real code takes for a certificate, and samples.
 pub(super) struct Forge {
@@ -144,16 +140,9 @@ fn finalization(stage: &Stage, vote: Vote, count: u16) -> Option<Certificate> {
     Finalization::slow(finalize, &stage.committee, &votes(stage, vote, count)).map(Certificate::Finalization)
 }
 
-/// A fast Finalization, put together from its bytes.
 fn fast_finalization(stage: &Stage, vote: Vote, count: u16) -> Option<Certificate> {
     let Vote::Notarize(notarize) = vote else { return None };
-    let althing_types::Notarize { epoch, view, parent_view, digest } = notarize;
-    let finalize = althing_types::Finalize { epoch, view, digest };
-    let signers = Bitmap::of(stage.count(), (0..count).map(ValidatorIndex::new));
-    let signatures: Vec<Signature> = votes(stage, vote, count).into_iter().map(|vote| vote.signature).collect();
-    let signatures: List<Signature, VALIDATORS_MAX> = List::truncated(signatures);
-    let bytes = encode(&(finalize, Finality::Fast { parent_view }, signers, signatures));
-    decode::<Finalization>(&bytes, CERTIFICATE_BYTES_MAX).ok().map(Certificate::Finalization)
+    Finalization::fast(notarize, &stage.committee, &votes(stage, vote, count)).map(Certificate::Finalization)
 }
 
 /// The Nullification of these reports, if the real code takes it for one, and what it says.

@@ -75,6 +75,7 @@ pub(super) struct Stage {
     /// The last view in which anything is proposed or given up.
     pub(super) views: u64,
     pub(super) crashes: u8,
+    pub(super) thorough: bool,
     pub(super) blocks: Vec<Made>,
     proposals: u8,
     by_digest: BTreeMap<Hash, BlockId>,
@@ -97,6 +98,7 @@ impl Stage {
             faulty: bounds.faulty,
             views: bounds.views,
             crashes: bounds.crashes,
+            thorough: bounds.thorough,
             blocks: Vec::new(),
             proposals: bounds.proposals,
             by_digest: BTreeMap::new(),

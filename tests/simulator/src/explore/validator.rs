@@ -7,8 +7,12 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use althing_consensus::{Alarm, Core, Envelope, Input, Lsn, Message, Now, Output, Proposal, Recipient, Record};
-use althing_types::{Block, DataJudgement, Epoch, LaneSeq, List, Monotonic, ValidatorIndex, View, Vote, Work};
+use althing_consensus::{
+    Alarm, Core, Envelope, Input, Lsn, Message, Now, Output, Proposal, Recipient, Record, Run as Blocks,
+};
+use althing_types::{
+    Block, Certificate, DataJudgement, Epoch, LaneSeq, List, Monotonic, ValidatorIndex, View, Vote, Work,
+};
 
 use super::forge::Forge;
 use super::label::{BlockId, Label};
@@ -90,7 +94,7 @@ impl Validator {
     }
 
     /// The certificates that it holds, as an honest peer would get them for the asking.
-    pub(super) fn held(&self, stage: &Stage, me: u16) -> Vec<althing_types::Certificate> {
+    pub(super) fn held(&self, stage: &Stage, me: u16) -> Vec<Certificate> {
         let range = Message::GetCertificates { from: View::ZERO, to: View::new(stage.views + 1) };
         let mut out = Vec::new();
         let input = Input::Message { from: ValidatorIndex::new(other(me)), envelope: envelope(range) };
@@ -110,10 +114,39 @@ impl Validator {
             Label::Lead => explored && stage.leader(view) == me,
             Label::Fire => explored,
             Label::Crash => self.crashes < stage.crashes,
+            Label::Proposal(block) if !stage.thorough && stage.block(block).view > view => false,
             Label::Proposal(block) | Label::LeaderReported(block) => stage.leader(stage.block(block).view) != me,
             Label::LeaderGaveUp(view) => stage.leader(u64::from(view)) != me,
             _ => true,
         }
+    }
+
+    /// The blocks that a label brings along: that of a certificate and those below it, one by one, and as a run if it is
+    /// final. Who certified it has them.
+    fn blocks(&self, stage: &Stage, forge: &mut Forge, me: u16, label: Label) -> Vec<(Monotonic, Input)> {
+        let (end, is_final) = match label {
+            Label::Block(id) => (id, self.core.snapshot().final_block == stage.block(id).digest),
+            Label::Notarization(id) | Label::Recover(id) if !stage.thorough => (id, false),
+            Label::Finalization(id) | Label::FastFinalization(id) if !stage.thorough => (id, true),
+            _ => return Vec::new(),
+        };
+        let base = self.core.anchor().header.id();
+        let mut blocks = Vec::new();
+        let mut below = Some(end);
+        while let Some(made) = below.map(|id| stage.block(id)).filter(|made| made.digest != base) {
+            blocks.push(made.block.clone());
+            below = made.parent;
+        }
+        let mut messages: Vec<Message> = blocks.iter().map(|it| Message::Block(Box::new(it.clone()))).collect();
+        if is_final
+            && let Some(Certificate::Finalization(finalization)) = forge.certificate(stage, Label::Finalization(end))
+        {
+            blocks.reverse();
+            let run = Blocks { blocks: List::truncated(blocks), link: List::empty(), finalization };
+            messages.push(Message::Run(Box::new(run)));
+        }
+        let from = ValidatorIndex::new(other(me));
+        messages.into_iter().map(|it| (STILL, Input::Message { from, envelope: envelope(it) })).collect()
     }
 
     /// What comes of a label; none if it does not concern this validator.
@@ -121,7 +154,8 @@ impl Validator {
         if !self.concerns(stage, me, label) {
             return None;
         }
-        let inputs = inputs(stage, forge, me, label);
+        let mut inputs = inputs(stage, forge, me, label);
+        inputs.extend(self.blocks(stage, forge, me, label));
         let stepped = catch_unwind(AssertUnwindSafe(|| {
             let mut run = Run::new(stage, me, self.clone());
             run.builds = label == Label::Lead;
@@ -133,11 +167,14 @@ impl Validator {
             }
             run.finished()
         }));
-        Some(stepped.unwrap_or_else(|_| Stepped {
+        let stepped = stepped.unwrap_or_else(|_| Stepped {
             after: self.clone(),
             broken: Some("the core panicked".to_owned()),
             crashed: Vec::new(),
-        }))
+        });
+        // A proposal that cannot be judged yet may as well arrive once it can.
+        let idle = matches!(label, Label::Proposal(_)) && stepped.after.sent == self.sent && stepped.broken.is_none();
+        (stage.thorough || !idle).then_some(stepped)
     }
 }
 
@@ -220,6 +257,10 @@ impl<'a> Run<'a> {
             }
             _ => return,
         };
+        // What leads beyond the last view is not explored: a leader there that lacks a final block gives up at once.
+        if vote.view().get() > self.stage.views {
+            return;
+        }
         match self.stage.number(&vote) {
             Ok(number) if self.at.signed >> number & 1 == 0 => {
                 self.complain(format!("a vote leaves before it is durable: {vote:?}"));
@@ -241,6 +282,9 @@ impl<'a> Run<'a> {
 
     /// A vote became durable: it must not contradict what I signed before (R2, R3, R4).
     fn sign(&mut self, vote: &Vote) {
+        if vote.view().get() > self.stage.views {
+            return;
+        }
         match self.stage.number(vote) {
             Ok(number) => {
                 if let Err(what) = may_sign(self.stage, self.at.signed, number) {
@@ -269,7 +313,9 @@ impl<'a> Run<'a> {
         let log = self.at.log[..kept].to_vec();
         let mut signed = self.at.signed;
         for record in &log {
-            if let Record::Vote(vote) = record {
+            if let Record::Vote(vote) = record
+                && vote.vote.view().get() <= stage.views
+            {
                 signed |= 1 << stage.number(&vote.vote)?;
             }
         }
@@ -339,7 +385,6 @@ fn inputs(stage: &Stage, forge: &mut Forge, me: u16, label: Label) -> Vec<(Monot
             let proposal = Proposal { vote, block: made.block.clone(), justification: List::empty() };
             message(leader, Message::Proposal(Box::new(proposal)))
         }
-        Label::Block(id) => message(other(me), Message::Block(Box::new(stage.block(id).block.clone()))),
         Label::LeaderReported(id) => vote(stage.block(id).view, Stage::reported(id)),
         Label::LeaderGaveUp(view) => vote(u64::from(view), Stage::nothing(u64::from(view))),
         Label::Lead => {
@@ -351,7 +396,7 @@ fn inputs(stage: &Stage, forge: &mut Forge, me: u16, label: Label) -> Vec<(Monot
             let begin = (STILL, Input::Work(work(true)));
             std::iter::once(begin).chain(late).chain([(LATE[1], Input::Work(work(false)))]).collect()
         }
-        Label::Crash => Vec::new(),
+        Label::Block(_) | Label::Crash => Vec::new(),
         _ => forge
             .certificate(stage, label)
             .map(|it| message(other(me), Message::Certificates(List::truncated(vec![it]))))

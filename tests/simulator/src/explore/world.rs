@@ -60,9 +60,9 @@ impl Exploration {
         assert!(honest.len() <= HONEST_MAX, "so many honest validators do not fit a world");
         let leads = |index: u16| (1..=bounds.views).any(|view| stage.leader(view) == index);
         let (leaders, followers): (Vec<u16>, Vec<u16>) = honest.iter().partition(|index| leads(**index));
-        let alike = followers.first().map(|_| leaders.len());
+        let alike = followers.last().map(|_| leaders.len());
         let kinds = (0..leaders.len()).chain(followers.iter().filter_map(|_| alike)).collect();
-        let members = leaders.into_iter().chain(followers.first().copied());
+        let members = leaders.into_iter().chain(followers.last().copied());
         let automata = members.map(|me| Automaton::new(&mut stage, me)).collect();
         let rules = Rules::new(stage.count(), bounds.fast_path, bounds.faulty.is_some());
         let mut worlds = Interner::new();
@@ -205,8 +205,8 @@ impl Exploration {
             let leader_gave_up = !made.by_faulty && count(Stage::reported(block)) > 0;
             let possible = [
                 (Label::Proposal(block), true),
-                (Label::Block(block), true),
-                (Label::LeaderReported(block), leader_gave_up),
+                (Label::Block(block), stage.thorough),
+                (Label::LeaderReported(block), stage.thorough && leader_gave_up),
                 (Label::Notarization(block), notarize + lies >= forge.notarize()),
                 (Label::Finalization(block), count(Stage::finalize(block)) + lies >= forge.finalize()),
                 (Label::FastFinalization(block), forge.fast().is_some_and(|fast| notarize + lies >= fast)),
@@ -219,7 +219,7 @@ impl Exploration {
             let votes = std::iter::once(nothing).chain(reported).map(|number| (number, count(number)));
             let votes = votes.filter_map(|(number, count)| u8::try_from(count).ok().map(|count| (number, count)));
             let votes: Vec<(u8, u8)> = votes.filter(|(number, count)| *count > 0 || *number == nothing).collect();
-            if stage.is_faulty(stage.leader(view)) || count(nothing) > 0 {
+            if stage.thorough && (stage.is_faulty(stage.leader(view)) || count(nothing) > 0) {
                 labels.insert(Label::LeaderGaveUp(u8::try_from(view).expect("few views")));
             }
             labels.union(&forge.verdicts(stage, view, votes));
