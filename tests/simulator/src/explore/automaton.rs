@@ -31,6 +31,8 @@ struct State {
     crashes: u8,
     finals: u32,
     edges: Vec<Edge>,
+    /// The certificates that it holds, once somebody asked.
+    held: Option<Labels>,
     /// The states after a crash within a step, in the order of the labels.
     crashes_within: Vec<(u8, Edge)>,
 }
@@ -84,8 +86,24 @@ impl Automaton {
         self.validators.len()
     }
 
-    pub(super) fn validator(&self, id: Id) -> &Validator {
-        self.validators.get(id)
+    /// The view that the validator is in.
+    pub(super) fn view(&self, id: Id) -> u64 {
+        self.validators.get(id).view()
+    }
+
+    /// The certificates that it holds and gives to whoever asks.
+    pub(super) fn held(&mut self, stage: &Stage, forge: &mut Forge, id: Id) -> Labels {
+        if let Some(known) = self.states[id as usize].held {
+            return known;
+        }
+        let mut labels = Labels::default();
+        for certificate in self.validators.get(id).held(stage, self.me) {
+            if let Some(label) = forge.label(stage, certificate) {
+                labels.insert(label);
+            }
+        }
+        self.states[id as usize].held = Some(labels);
+        labels
     }
 
     /// The votes that left before this state.
@@ -106,7 +124,14 @@ impl Automaton {
         let (sent, crashes, finals) = (validator.sent, validator.crashes, validator.finals(stage));
         let (id, new) = self.validators.add(validator);
         if new {
-            self.states.push(State { sent, crashes, finals, edges: Vec::new(), crashes_within: Vec::new() });
+            self.states.push(State {
+                sent,
+                crashes,
+                finals,
+                edges: Vec::new(),
+                held: None,
+                crashes_within: Vec::new(),
+            });
             self.marks.push(0);
         }
         id

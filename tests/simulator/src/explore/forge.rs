@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use althing_types::{
-    Certificate, Epoch, Finalization, Hash, Notarization, Nullification, SignedVote, Verdict, View, Vote,
+    Certificate, Epoch, Finality, Finalization, Hash, Notarization, Nullification, SignedVote, Verdict, View, Vote,
 };
 
 use super::label::{Label, Labels};
@@ -18,7 +18,7 @@ pub(super) struct Forge {
     finalize: u32,
     fast: Option<u32>,
     /// What Nullifications say that some Nullify votes of a view allow to form: the votes as (number, how many).
-    verdicts: BTreeMap<Vec<(u8, u8)>, Labels>,
+    verdicts: BTreeMap<(Vec<(u8, u8)>, bool), Labels>,
     samples: BTreeMap<u8, Certificate>,
 }
 
@@ -75,17 +75,35 @@ impl Forge {
         }
     }
 
+    /// The label of a certificate, which is its sample from now on if there was none.
+    pub(super) fn label(&mut self, stage: &Stage, certificate: Certificate) -> Option<Label> {
+        let label = match &certificate {
+            Certificate::Notarization(it) => Label::Notarization(stage.find(&it.vote.digest)?),
+            Certificate::Finalization(it) if it.finality == Finality::Slow => {
+                Label::Finalization(stage.find(&it.vote.digest)?)
+            }
+            Certificate::Finalization(it) => Label::FastFinalization(stage.find(&it.vote.digest)?),
+            Certificate::Nullification(it) => match it.verdict(&stage.committee.set.quorums()) {
+                Verdict::Skip => Label::Skip(u8::try_from(it.view.get()).ok()?),
+                Verdict::Recover(digest) => Label::Recover(stage.find(&digest)?),
+            },
+        };
+        self.samples.entry(label.number()).or_insert(certificate);
+        Some(label)
+    }
+
     /// What Nullifications of this view say that can be formed of these Nullify votes, and one more of any kind if
-    /// somebody is faulty.
-    pub(super) fn verdicts(&mut self, stage: &Stage, view: u64, votes: Vec<(u8, u8)>) -> Labels {
-        if let Some(known) = self.verdicts.get(&votes) {
+    /// somebody lies.
+    pub(super) fn verdicts(&mut self, stage: &Stage, view: u64, votes: Vec<(u8, u8)>, lies: bool) -> Labels {
+        let key = (votes, lies);
+        if let Some(known) = self.verdicts.get(&key) {
             return *known;
         }
         let mut found = Labels::default();
-        for reports in combinations(&votes) {
-            let lies = stage.block_ids().filter(|block| stage.block(*block).view == view).map(Stage::reported);
-            let lies: Vec<u8> = lies.chain([Stage::nothing(view)]).filter(|_| stage.faulty.is_some()).collect();
-            for lie in std::iter::once(None).chain(lies.into_iter().map(Some)) {
+        for reports in combinations(&key.0) {
+            let lying = stage.block_ids().filter(|block| stage.block(*block).view == view).map(Stage::reported);
+            let lying: Vec<u8> = lying.chain([Stage::nothing(view)]).filter(|_| lies).collect();
+            for lie in std::iter::once(None).chain(lying.into_iter().map(Some)) {
                 let reports: Vec<u8> = reports.iter().copied().chain(lie).collect();
                 if let Some((label, sample)) = nullification(stage, view, &reports) {
                     self.samples.entry(label.number()).or_insert(sample);
@@ -93,7 +111,7 @@ impl Forge {
                 }
             }
         }
-        self.verdicts.insert(votes, found);
+        self.verdicts.insert(key, found);
         found
     }
 }

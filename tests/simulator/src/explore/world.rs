@@ -183,22 +183,22 @@ impl Exploration {
         let (id, new) = self.sent.add(sent);
         if new {
             let sent = &sent[..self.kinds.len()];
-            let pool = Pool { labels: self.deliverable(sent), findings: self.rules.examine(&self.stage, sent) };
+            let pool = Pool { labels: self.deliverable(sent, true), findings: self.rules.examine(&self.stage, sent) };
             self.pools.push(pool);
         }
         self.pools[id as usize].clone()
     }
 
-    /// The labels that these votes make possible, with those that the faulty validator adds.
-    pub(super) fn deliverable(&mut self, sent: &[Votes]) -> Labels {
+    /// The labels that these votes make possible, with those that the faulty validator adds and with timers, or without.
+    pub(super) fn deliverable(&mut self, sent: &[Votes], with_faulty: bool) -> Labels {
         let Self { stage, forge, .. } = self;
         let count = |number: u8| sent.iter().map(|votes| u32::from(votes >> number & 1 == 1)).sum::<u32>();
-        let lies = u32::from(stage.faulty.is_some());
+        let lies = u32::from(with_faulty && stage.faulty.is_some());
         let mut labels = Labels::default();
         for block in stage.block_ids() {
             let made = stage.block(block);
             let notarize = count(Stage::notarize(block));
-            if !made.by_faulty && notarize == 0 {
+            if !(made.by_faulty && with_faulty) && notarize == 0 {
                 continue;
             }
             // What a faulty leader reports makes no difference to those whom it makes give up.
@@ -222,10 +222,12 @@ impl Exploration {
             if stage.thorough && (stage.is_faulty(stage.leader(view)) || count(nothing) > 0) {
                 labels.insert(Label::LeaderGaveUp(u8::try_from(view).expect("few views")));
             }
-            labels.union(&forge.verdicts(stage, view, votes));
+            labels.union(&forge.verdicts(stage, view, votes, lies > 0));
         }
         labels.insert(Label::Lead);
-        labels.insert(Label::Fire);
+        if with_faulty {
+            labels.insert(Label::Fire);
+        }
         labels
     }
 
