@@ -11,8 +11,8 @@
 //!
 //! 1. *Votes arrive as certificates.* A vote that completes no certificate makes a core send nothing. So what counts is
 //!    when a certificate can be formed, and it is handed over as one. A leader's Nullify makes others give up, and is
-//!    delivered by itself. Which votes are enough is asked of the real types; `votes` shows that votes one by one have
-//!    the same effect.
+//!    delivered by itself. Which votes are enough is asked of the real types; `counting` shows in every state that was
+//!    found that votes one by one have the same effect.
 //! 2. *Messages are a set that only grows.* What was sent can be delivered at any later time and again. So a world is
 //!    the state of each honest validator, and nothing in flight is stored.
 //! 3. *Silent steps are taken late* (`automaton`). A step in which no vote leaves changes nothing for others, so a
@@ -28,16 +28,21 @@
 //! The data plane holds everything, nothing is executed, and nothing is proposed or given up above the last view.
 
 mod automaton;
+mod counting;
 mod forge;
 mod label;
 mod liveness;
 mod properties;
 mod stage;
 mod table;
+#[cfg(test)]
+mod tests;
 mod validator;
 mod world;
 
 use std::fmt;
+
+pub use counting::{Counting, count};
 
 /// What to explore.
 #[derive(Clone, Debug, PartialEq, Eq)]

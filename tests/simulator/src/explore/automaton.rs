@@ -9,6 +9,8 @@
 
 use std::rc::Rc;
 
+use althing_consensus::Core;
+
 use super::forge::Forge;
 use super::label::{Label, Labels};
 use super::stage::{Stage, Votes};
@@ -84,6 +86,15 @@ impl Automaton {
     /// Distinct states so far.
     pub(super) const fn len(&self) -> usize {
         self.validators.len()
+    }
+
+    pub(super) fn core(&self, id: Id) -> &Core {
+        &self.validators.get(id).core
+    }
+
+    /// The view of the highest Finalization that the validator knows.
+    pub(super) fn floor(&self, id: Id) -> u64 {
+        self.core(id).snapshot().floor.get()
     }
 
     /// The view that the validator is in.

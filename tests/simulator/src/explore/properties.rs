@@ -44,6 +44,11 @@ impl Rules {
         Self { quorum: (n + f) / 2 + 1, nullify: n - f, fast, faulty: u32::from(faulty) }
     }
 
+    /// The quorum, the votes of a Nullification, and n − p and f + p where the fast path is on.
+    pub(super) const fn numbers(&self) -> (u32, u32, Option<(u32, u32)>) {
+        (self.quorum, self.nullify, self.fast)
+    }
+
     /// Holds every rule against the votes of the honest validators, each with what it sent.
     pub(super) fn examine(&self, stage: &Stage, sent: &[Votes]) -> Findings {
         let views: Vec<Certified> = (1..=stage.views).map(|view| self.certified(stage, view, sent)).collect();

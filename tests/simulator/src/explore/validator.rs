@@ -97,9 +97,7 @@ impl Validator {
     pub(super) fn held(&self, stage: &Stage, me: u16) -> Vec<Certificate> {
         let range = Message::GetCertificates { from: View::ZERO, to: View::new(stage.views + 1) };
         let mut out = Vec::new();
-        let input = Input::Message { from: ValidatorIndex::new(other(me)), envelope: envelope(range) };
-        let now = Now { monotonic: STILL, wall: WALL };
-        self.core.clone().step(&Stage::keys(me), now, input, &mut out);
+        self.core.clone().step(&Stage::keys(me), still(), message_input(other(me), range), &mut out);
         let sent = out.into_iter().filter_map(|output| match output {
             Output::Send { envelope: Envelope { message: Message::Certificates(list), .. }, .. } => Some(list),
             _ => None,
@@ -145,8 +143,7 @@ impl Validator {
             let run = Blocks { blocks: List::truncated(blocks), link: List::empty(), finalization };
             messages.push(Message::Run(Box::new(run)));
         }
-        let from = ValidatorIndex::new(other(me));
-        messages.into_iter().map(|it| (STILL, Input::Message { from, envelope: envelope(it) })).collect()
+        messages.into_iter().map(|it| (STILL, message_input(other(me), it))).collect()
     }
 
     /// What comes of a label; none if it does not concern this validator.
@@ -359,6 +356,16 @@ const fn other(me: u16) -> u16 {
     if me == 0 { 1 } else { 0 }
 }
 
+/// The moment at which the clock stands.
+pub(super) const fn still() -> Now {
+    Now { monotonic: STILL, wall: WALL }
+}
+
+/// A message from a validator.
+pub(super) const fn message_input(from: u16, message: Message) -> Input {
+    Input::Message { from: ValidatorIndex::new(from), envelope: envelope(message) }
+}
+
 const fn envelope(message: Message) -> Envelope {
     Envelope { epoch: Epoch::ZERO, view: View::ZERO, floor: View::ZERO, message }
 }
@@ -371,9 +378,7 @@ fn work(lead: bool) -> Work {
 
 /// The inputs that a label stands for, each with its moment.
 fn inputs(stage: &Stage, forge: &mut Forge, me: u16, label: Label) -> Vec<(Monotonic, Input)> {
-    let message = |from: u16, message| {
-        vec![(STILL, Input::Message { from: ValidatorIndex::new(from), envelope: envelope(message) })]
-    };
+    let message = |from: u16, message| vec![(STILL, message_input(from, message))];
     let vote = |view: u64, number: u8| {
         let leader = stage.leader(view);
         message(leader, Message::Vote(stage.signed(leader, stage.vote(number))))

@@ -40,12 +40,13 @@ struct Origin {
 pub(super) struct Exploration {
     pub(super) stage: Stage,
     pub(super) forge: Forge,
-    rules: Rules,
+    pub(super) rules: Rules,
     /// One for each kind of honest validator: those that lead no view that is explored are of one kind.
     pub(super) automata: Vec<Automaton>,
     /// The kind of each honest validator.
     pub(super) kinds: Vec<usize>,
     worlds: Interner<World>,
+    visited: usize,
     origins: Vec<Origin>,
     sent: Interner<[Votes; HONEST_MAX]>,
     pools: Vec<Pool>,
@@ -69,25 +70,24 @@ impl Exploration {
         worlds.add([0; HONEST_MAX]);
         let origins = vec![Origin { before: 0, place: 0, depth: 0 }];
         let (sent, pools, violations) = (Interner::new(), Vec::new(), Vec::new());
-        Self { stage, forge, rules, automata, kinds, worlds, origins, sent, pools, violations }
+        Self { stage, forge, rules, automata, kinds, worlds, visited: 0, origins, sent, pools, violations }
     }
 
     /// Visits worlds until there are no more, something is wrong, or the bounds or the caller say stop.
     pub(super) fn run(mut self, bounds: &Bounds, go_on: &mut dyn FnMut() -> bool) -> Report {
-        let mut at = 0;
-        let mut complete = true;
-        while at < self.worlds.len() {
-            let spent = self.worlds.len() >= bounds.worlds_max || (at.is_multiple_of(ASKED_EVERY) && !go_on());
-            if spent || self.violations.len() >= VIOLATIONS_MAX {
-                complete = false;
+        let mut complete = false;
+        while self.worlds.len() < bounds.worlds_max && self.violations.len() < VIOLATIONS_MAX {
+            if self.visited.is_multiple_of(ASKED_EVERY) && !go_on() {
                 break;
             }
-            self.visit(Id::try_from(at).expect("a number of a world"), bounds);
-            at += 1;
+            if !self.visit_next(bounds) {
+                complete = true;
+                break;
+            }
         }
-        let depth = self.origins[..at.max(1)].last().map_or(0, |origin| origin.depth);
+        let depth = self.origins[..self.visited.max(1)].last().map_or(0, |origin| origin.depth);
         Report {
-            visited: at,
+            visited: self.visited,
             worlds: self.worlds.len(),
             pools: self.pools.len(),
             validators: self.automata.iter().map(Automaton::len).sum(),
@@ -97,6 +97,16 @@ impl Exploration {
             complete,
             violations: self.violations,
         }
+    }
+
+    /// Visits the next world; false if there is none.
+    pub(super) fn visit_next(&mut self, bounds: &Bounds) -> bool {
+        let left = self.visited < self.worlds.len();
+        if left {
+            self.visit(Id::try_from(self.visited).expect("a number of a world"), bounds);
+            self.visited += 1;
+        }
+        left
     }
 
     fn visit(&mut self, id: Id, bounds: &Bounds) {
