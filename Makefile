@@ -7,8 +7,12 @@ MAKEFLAGS += --no-print-directory
 # Build products live outside the checkout, so that a fresh clone can reuse them.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/althing/target
 
-# How many seeds `make simulate` runs.
+# What `make simulate` runs: `seeds`, `twins`, or `strategy NAME`; how many, and from which number on.
+RUN ?= seeds
 SEEDS ?= 5000
+FIRST ?= 0
+# Which seeded bugs `make canaries` sets free: all, or one by its number, `CANARIES=--only=7`.
+CANARIES ?=
 # Further options for `make testnet`, for example `TESTNET_FLAGS=--base-port=0`.
 TESTNET_FLAGS ?=
 # Further options for `make test`, for example `TEST_FLAGS=--no-fail-fast`.
@@ -24,7 +28,7 @@ LIBCLANG = $(or $(LIBCLANG_PATH),$(firstword $(wildcard \
   /Library/Developer/CommandLineTools/usr/lib/libclang.dylib \
   /Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/libclang.dylib)))
 
-.PHONY: help setup build testnet test lint doc fmt bench-micro simulate ci clean
+.PHONY: help setup build testnet test lint doc fmt bench-micro simulate canaries ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,8 +74,11 @@ fmt: ## format the source
 bench-micro: ## measure single parts: signatures, decoding, the state tree, the commit of a block
 	cargo bench --locked --workspace --bench micro
 
-simulate: ## run the simulator with SEEDS seeds (default 5000)
-	ALTHING_SEEDS=$(SEEDS) cargo test --release --locked --workspace --test all simulation -- --nocapture
+simulate: ## run the simulator: SEEDS seeds (default 5000) from FIRST on, or RUN=twins, or RUN='strategy silent'
+	cargo run --release --locked -p althing-tests-simulator -- $(RUN) --first $(FIRST) --count $(SEEDS)
+
+canaries: ## set seeded bugs free, one after the other; the simulator must find each
+	cargo run --release --locked -p althing-tests-simulator --features canary -- canaries $(CANARIES)
 
 ci: ## run what CI runs
 	bash .ci/run

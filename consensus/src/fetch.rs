@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use althing_types::{Block, Certificate, Hash, Height, Monotonic, ValidatorIndex, View};
 
+use althing_types::canary::{Canary, seeded};
+
 use crate::config::Keys;
 use crate::core::{Context, Core};
 use crate::message::{Message, RUN_BLOCKS_MAX, Run, fitting};
@@ -166,10 +168,11 @@ impl Core {
         if !asked || first != Some(self.chain.base().header.height.next()) {
             return;
         }
-        let Some(end) = run.linked_end() else {
+        let trusted = run.blocks.last().map(|block| block.header.id()).filter(|_| seeded(Canary::RunUnverified));
+        let Some(end) = run.linked_end().or(trusted) else {
             return self.misbehaved(cx, from, "a run of blocks that are not linked");
         };
-        if run.finalization.verify(cx.keys, self.committee()).is_err() {
+        if run.finalization.verify(cx.keys, self.committee()).is_err() && trusted.is_none() {
             return self.misbehaved(cx, from, "a run of blocks that is not final");
         }
         self.take_run(cx, from, run, end);

@@ -39,9 +39,14 @@ impl Journal {
         lsn
     }
 
-    /// Replaces the log by these records.
-    pub(crate) fn compact(&mut self, records: Vec<Record>, out: &mut Vec<Output>) {
+    /// Replaces the log by these records. They hold no vote of a view at or below the floor, so that one which waits to
+    /// be sent never is (F3).
+    pub(crate) fn compact(&mut self, records: Vec<Record>, floor: View, out: &mut Vec<Output>) {
         self.bytes = 0;
+        self.pending.retain(|(_, pending)| match pending {
+            Pending::Vote(vote) => vote.vote.view() > floor,
+            Pending::Announce { .. } => true,
+        });
         let lsn = self.take();
         out.push(Output::Compact { lsn, records });
     }

@@ -9,6 +9,7 @@
 //! 4. After Finalize(v, d) only d may be notarized in v (rule R2).
 //! 5. Nothing is signed for a view at or below the floor (rule R6).
 
+use althing_types::canary::{Canary, seeded};
 use althing_types::{Finalize, Hash, Notarize, Nullify, View, Vote};
 
 /// What this validator signed in one view.
@@ -32,18 +33,22 @@ impl Facts {
 
     /// What a Nullify of mine must report (R4).
     pub(crate) fn report(&self) -> Option<Hash> {
-        self.notarize.map(|vote| vote.digest)
+        self.notarize.map(|vote| vote.digest).filter(|_| !seeded(Canary::ReportDropped))
     }
 
     /// Whether I may notarize this block in this view (R2).
     pub(crate) fn may_notarize(&self, vote: &Notarize, floor: View) -> bool {
-        let only_what_i_finalized = self.finalize.is_none_or(|finalize| finalize.digest == vote.digest);
-        vote.view > floor && self.notarize.is_none() && self.nullify.is_none() && only_what_i_finalized
+        let first = self.notarize.is_none() || seeded(Canary::SecondNotarize);
+        let not_given_up = self.nullify.is_none() || seeded(Canary::NotarizeAfterNullify);
+        let only_what_i_finalized = self.finalize.is_none_or(|finalize| finalize.digest == vote.digest)
+            || seeded(Canary::NotarizeAfterFinalize);
+        vote.view > floor && first && not_given_up && only_what_i_finalized
     }
 
     /// Whether I may vote to finalize in this view (R3).
     pub(crate) fn may_finalize(&self, view: View, floor: View) -> bool {
-        view > floor && self.finalize.is_none() && self.nullify.is_none()
+        let not_given_up = self.nullify.is_none() || seeded(Canary::FinalizeAfterNullify);
+        view > floor && self.finalize.is_none() && not_given_up
     }
 
     /// Whether I may give this view up (R4).

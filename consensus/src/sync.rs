@@ -3,6 +3,8 @@
 
 use althing_types::{Certificate, List, Monotonic, SignedVote, ValidatorIndex, View, VoteKind};
 
+use althing_types::canary::{Canary, seeded};
+
 use crate::config::Keys;
 use crate::core::{Context, Core};
 use crate::message::Message;
@@ -16,6 +18,9 @@ const REPEATED_VIEWS: usize = 8;
 impl Core {
     /// Pushes certificates to every reachable peer that is not known to have caught up (R7).
     pub(crate) fn synchronise<K: Keys>(&mut self, cx: &mut Context<'_, K>) {
+        if seeded(Canary::NothingPushed) {
+            return;
+        }
         let now = cx.monotonic();
         let due: Vec<(ValidatorIndex, View, View)> = self
             .peers
@@ -73,7 +78,7 @@ impl Core {
 
     /// Repeats my messages of views that still lack the certificate they could help to form (R8).
     pub(crate) fn repeat<K: Keys>(&mut self, cx: &mut Context<'_, K>) {
-        if cx.monotonic() < self.timers.repeat_at {
+        if cx.monotonic() < self.timers.repeat_at || seeded(Canary::NothingRepeated) {
             return;
         }
         let votes = self.votes_to_repeat();

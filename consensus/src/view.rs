@@ -2,6 +2,8 @@
 
 use althing_types::{Certificate, Hash, LaneSeq, Monotonic, Nullify, View, Vote, VoteKind};
 
+use althing_types::canary::{Canary, seeded};
+
 use crate::chain::Parent;
 use crate::config::Keys;
 use crate::core::{Context, Core};
@@ -40,6 +42,9 @@ impl Core {
             }
             self.forget_orphans();
         }
+        if seeded(Canary::AnnouncedBeforeSync) {
+            self.announced = (self.view, self.floor.view);
+        }
         let announced = Pending::Announce { view: self.view, floor: self.floor.view };
         self.journal.after_all(announced);
     }
@@ -77,7 +82,7 @@ impl Core {
             return Justified::Missing(parent_view);
         }
         let mut between = view.previous();
-        while between > parent_view {
+        while between > parent_view && !seeded(Canary::UnjustifiedAccepted) {
             if self.rounds.get(&between).is_none_or(|round| round.skip.is_none()) {
                 return Justified::Missing(between);
             }
@@ -147,7 +152,8 @@ impl Core {
     /// way until then (`docs/adr/0003-idle-chain-does-not-spin.md`).
     pub(crate) fn tip_overdue_at(&self) -> Option<Monotonic> {
         let (tip_view, _) = self.tip();
-        (tip_view > self.floor.view).then(|| self.timers.tip_since.plus(self.config.delta_quarters(4)))
+        let quarters = if seeded(Canary::TipIsWorkAtOnce) { 0 } else { 4 };
+        (tip_view > self.floor.view).then(|| self.timers.tip_since.plus(self.config.delta_quarters(quarters)))
     }
 
     /// The tip as a parent, if it is held.

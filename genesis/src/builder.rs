@@ -65,6 +65,12 @@ impl GenesisBuilder {
         self
     }
 
+    /// All but p equal notarize votes make a block final.
+    pub const fn fast_path(mut self, fast_path: bool) -> Self {
+        self.document.consensus.fast_path = fast_path;
+        self
+    }
+
     /// Messages arrive within this time.
     pub const fn delta_ms(mut self, delta_ms: u32) -> Self {
         self.document.consensus.delta_ms = delta_ms;

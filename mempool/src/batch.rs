@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use althing_types::canary::{Canary, seeded};
 use althing_types::{
     BATCH_TRANSACTIONS_MAX, Batch, BatchHead, Committee, Hash, LaneTip, LimitParams, Scheme, SignedBatch,
     SignedTransaction, TransactionError, ValidatorIndex, encoded_len,
@@ -280,7 +281,11 @@ fn check_owner(
     let index = u16::try_from(lane).map_err(|_| BatchError::Lane { lane })?;
     let owner = committee.set.get(ValidatorIndex::new(index)).ok_or(BatchError::Lane { lane })?;
     let hash = BatchHead { epoch, lane, seq, digest }.sign_hash(&committee.chain);
-    if scheme.verify(&owner.key, &hash, &signed.signature) { Ok(()) } else { Err(BatchError::Signature { lane }) }
+    if scheme.verify(&owner.key, &hash, &signed.signature) || seeded(Canary::BatchUnverified) {
+        Ok(())
+    } else {
+        Err(BatchError::Signature { lane })
+    }
 }
 
 type Content = (Vec<SignedTransaction>, Arc<Vec<Hash>>, Share);

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use althing_types::canary::{Canary, seeded};
 use althing_types::{Hash, Monotonic, ValidatorIndex};
 
 use crate::message::{DataMessage, Range};
@@ -57,7 +58,7 @@ struct Due {
 impl Mempool {
     /// Asks for what is missing, as far as it is time to.
     pub(crate) fn fetch(&mut self, cx: &mut Context<'_>) {
-        let due = self.due(cx.now);
+        let due = if seeded(Canary::NothingFetched) { Vec::new() } else { self.due(cx.now) };
         let (every, mut asked_for) = (self.config.delta_quarters(2), BTreeSet::new());
         for mut question in due {
             if cx.now < question.patient_until && self.is_checked(&mut question.range) {

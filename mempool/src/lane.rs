@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use althing_types::canary::{Canary, seeded};
 use althing_types::{Hash, LaneTip, SignedBatch};
 
 use crate::batch::CheckedBatch;
@@ -118,6 +119,9 @@ impl Lane {
     /// What may be acknowledged: the durable tip, unless final batches below it are missing here (D5).
     pub(crate) fn acknowledged(&self) -> Option<LaneTip> {
         let whole = self.durable > 0 && self.committed >= self.gap_to;
+        if seeded(Canary::AckBeforeSync) {
+            return Some(self.tip()).filter(|tip| tip.seq > 0);
+        }
         let digest = self.digest_at(self.durable).filter(|_| whole)?;
         Some(LaneTip { lane: self.number, seq: self.durable, tip: digest })
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use althing_types::canary::{Canary, seeded};
 use althing_types::{Batch, BatchHead, Bytes, Hash, List, SignedBatch, SignedTransaction, ValidatorIndex, Verified};
 
 use crate::batch::CheckedBatch;
@@ -108,12 +109,13 @@ impl Mempool {
         if done >= lane.tip().seq {
             peer.has_all();
         }
-        if above >= lane.durable() {
+        let sendable = if seeded(Canary::BatchBeforeSync) { lane.tip().seq } else { lane.durable() };
+        if above >= sendable {
             return nothing;
         }
         let on_their_way = lane.between(done, above).fold(0usize, |sum, batch| sum.saturating_add(batch.bytes()));
         let mut bytes = on_their_way;
-        let fitting = lane.between(above, lane.durable()).take_while(|batch| {
+        let fitting = lane.between(above, sendable).take_while(|batch| {
             let first = bytes == 0;
             bytes = bytes.saturating_add(batch.bytes());
             first || bytes <= UNACKNOWLEDGED_BYTES_MAX

@@ -9,11 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::class::{Class, Overflow};
+use crate::class::{Class, Overflow, queue_limits};
 
-/// Bytes that are carried as they are. It is shared among all who are to get it, and never copied per peer before it
-/// is written.
-pub type Frame = Arc<[u8]>;
+/// Shared among all who are to get it, and never copied per peer before it is written.
+pub use althing_types::Frame;
 
 /// Why a frame was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +73,7 @@ impl Queue {
         if frame.len() > bytes_max {
             return (Err(SendError::TooLong { bytes_max }), 0);
         }
-        let limits = self.class.queue_limits();
+        let limits = queue_limits(self.class);
         let mut inner = self.lock();
         if !inner.is_open {
             return (Err(SendError::NotConnected), 0);

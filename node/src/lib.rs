@@ -8,7 +8,8 @@
 pub mod cli;
 pub mod config;
 mod files;
+pub mod following;
 pub mod keys;
-pub mod replica;
+pub use althing_replica as replica;
 pub mod shell;
 pub mod testnet;

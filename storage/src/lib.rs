@@ -35,6 +35,7 @@ mod faulty;
 mod faulty_store;
 mod log;
 mod lsn;
+#[cfg(feature = "rocks")]
 mod rocks;
 mod segmented;
 mod store;
@@ -44,6 +45,7 @@ pub use faulty::{FaultPlan, FaultyLog, Unsynced};
 pub use faulty_store::{FaultyStore, StoreFaultPlan};
 pub use log::{AppendLog, PENDING_BYTES_MAX, RECORD_BYTES_MAX, TOTAL_BYTES_DEFAULT};
 pub use lsn::Lsn;
+#[cfg(feature = "rocks")]
 pub use rocks::{RocksOptions, RocksStore, StoreUsage};
 pub use segmented::{Options, SEGMENT_BYTES_DEFAULT, SegmentedLog};
 pub use store::{Entry, Order, OrderedStore, SCAN_ENTRIES_MAX, Scan, Space, SpaceOptions, StoreError, WriteBatch};

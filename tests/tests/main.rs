@@ -3,7 +3,6 @@
 
 mod cluster;
 mod conformance;
-mod simulation;
 mod tidy;
 
 /// Says on a line of its own why a test was skipped, past the capture of test output; `.ci/run` counts such lines as

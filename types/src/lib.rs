@@ -27,9 +27,11 @@
 mod address;
 mod asset;
 mod block;
+pub mod canary;
 mod certificate;
 mod codec;
 mod evidence;
+mod frame;
 mod hash;
 mod keys;
 mod lane;
@@ -60,6 +62,7 @@ pub use certificate::{
 };
 pub use codec::{Bytes, DecodeError, List, Text, decode, encode, encoded_len};
 pub use evidence::{Evidence, EvidenceError};
+pub use frame::{Class, Frame};
 pub use hash::{Hash, HashError};
 pub use keys::{KeyError, PublicKey, SecretKey, Signature};
 pub use lane::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Batch, BatchHead, LaneTip, SignedBatch, lanes_root};

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::canary::{Canary, seeded};
 use crate::codec::{List, invalid};
 use crate::hash::Hash;
 use crate::keys::PublicKey;
@@ -104,24 +105,29 @@ impl Quorums {
     }
 
     /// Votes for a Notarization or a slow Finalization: q = (n + f) / 2 + 1, rounded down before the one is added.
-    pub const fn notarize(&self) -> u16 {
-        (self.n.saturating_add(self.f) / 2).saturating_add(1)
+    pub fn notarize(&self) -> u16 {
+        (self.n.saturating_add(self.f) / 2).saturating_add(u16::from(!seeded(Canary::QuorumMinusOne)))
     }
 
     /// Votes for a Nullification: r = n − f.
-    pub const fn nullify(&self) -> u16 {
-        self.n.saturating_sub(self.f)
+    pub fn nullify(&self) -> u16 {
+        self.n.saturating_sub(self.f).saturating_sub(u16::from(seeded(Canary::NullifyQuorumMinusOne)))
     }
 
     /// Notarize votes for a fast Finalization, n − p; none where the fast path is off.
-    pub const fn fast(&self) -> Option<u16> {
-        if self.fast_path { Some(self.n.saturating_sub(self.p())) } else { None }
+    pub fn fast(&self) -> Option<u16> {
+        let all_but_p = self.n.saturating_sub(self.p());
+        self.fast_path.then(|| all_but_p.saturating_sub(u16::from(seeded(Canary::FastQuorumMinusOne))))
     }
 
     /// How many of `reports` nullify votes must report a digest for it to be recovered: m − f − p; none where the
     /// fast path is off, because then no block can be final that a Nullification could skip.
-    pub const fn recover(&self, reports: u16) -> Option<u16> {
-        if self.fast_path { Some(reports.saturating_sub(self.f).saturating_sub(self.p())) } else { None }
+    pub fn recover(&self, reports: u16) -> Option<u16> {
+        if self.fast_path && !seeded(Canary::VerdictIgnored) {
+            Some(reports.saturating_sub(self.f).saturating_sub(self.p()))
+        } else {
+            None
+        }
     }
 }
 

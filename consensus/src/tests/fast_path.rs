@@ -84,6 +84,20 @@ fn a_fast_finalization_counts_as_a_notarization_in_the_step_that_raises_the_floo
     assert_eq!(votes_sent(&again), []);
 }
 
+/// The simulator found it: a compaction leaves the vote out of the log, and it was sent once the new log was durable.
+#[test]
+fn a_finalize_vote_that_a_compaction_leaves_out_is_never_sent() {
+    let mut rig = Rig::fast(4);
+    rig.config.log_bytes_max = 1;
+    rig.core = crate::Core::new(rig.config.clone(), rig.core.anchor().clone());
+    let block = rig.block(&rig.genesis, 0, &[(0, 1)]);
+    rig.hear_proposal(1, 0, &block, Vec::new());
+    rig.slow_disk = true;
+    rig.hear_certificates(vec![fast_finalization(&rig, block.id())]);
+    assert!(!rig.log.iter().any(is_finalize));
+    assert_eq!(votes_sent(&rig.sync()), []);
+}
+
 #[test]
 fn after_a_replay_nothing_is_signed_for_the_view_of_the_floor() {
     let (mut rig, block, _) = proposed();

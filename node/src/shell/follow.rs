@@ -31,7 +31,7 @@ use super::heads::Horizon;
 use super::mailbox::Mailbox;
 use super::stop::Stop;
 use super::tasks;
-use crate::replica::following::{FollowError, Portion, Tip, verify_run};
+use crate::following::{FollowError, Portion, Tip, verify_run};
 
 /// How often is asked without news.
 const POLL_EVERY: Duration = Duration::from_secs(3);

@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 
 use super::stop::Stop;
 use super::tasks;
-use crate::replica::following::verify_head;
+use crate::following::verify_head;
 
 /// The least time between two heads of one node.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);

@@ -30,7 +30,7 @@ use super::stop::Stop;
 use super::tasks;
 use super::tracker::Tracker;
 use super::window::{Place, Window, WindowParts};
-use crate::replica::following::Tip;
+use crate::following::Tip;
 
 /// Starts an observer. When this returns, it serves what it has and follows on.
 pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, StartError> {

@@ -64,6 +64,9 @@ pub(super) struct Description {
     pub(super) validators: u16,
     /// Funded accounts.
     pub(super) accounts: u16,
+    /// Whether all but p notarize votes make a block final.
+    #[serde(default)]
+    pub(super) fast_path: bool,
     /// The port of the first node's JSON-RPC; 0 for free ones at each start.
     pub(super) base_port: u16,
     /// Whether the folder is removed at the end.
@@ -361,7 +364,7 @@ impl Layout {
             time: TimeMs::new(u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()),
         };
         dev_keys::write(&network, &self.at(KEYS), Existing::Replace)?;
-        self.write_genesis(network.builder().build()?.document().clone(), ports)
+        self.write_genesis(network.builder().fast_path(description.fast_path).build()?.document().clone(), ports)
     }
 
     /// The document of a network that exists, with the ports of this time. The genesis hash does not cover them.
@@ -442,6 +445,7 @@ fn new(options: &Options) -> Description {
         seed: options.seed.clone().unwrap_or_else(|| SEED_DEFAULT.to_owned()),
         validators: options.validators.unwrap_or(VALIDATORS_DEFAULT),
         accounts: options.accounts.unwrap_or(ACCOUNTS_DEFAULT),
+        fast_path: options.fast_path,
         base_port: options.base_port.unwrap_or(BASE_PORT_DEFAULT),
         is_ephemeral: options.is_ephemeral,
     }
@@ -465,6 +469,9 @@ fn resumed(layout: &Layout, kept: Description, options: &Options) -> Result<Desc
     }
     if let Some(given) = options.seed.as_ref().filter(|given| **given != kept.seed) {
         return Err(differs("--seed", &kept.seed, given));
+    }
+    if options.fast_path && !kept.fast_path {
+        return Err(differs("--fast-path", &"off", &"on"));
     }
     if options.is_ephemeral && !kept.is_ephemeral {
         return Err(differs("data", &"that is kept", &"removed at the end"));

@@ -39,6 +39,8 @@ pub struct Options {
     pub validators: Option<u16>,
     /// Funded accounts, 1 to [`ACCOUNTS_MAX`].
     pub accounts: Option<u16>,
+    /// Whether a new network finalizes in two message delays when all validators answer (`consensus.fastPath`).
+    pub fast_path: bool,
     /// The text that all keys are derived from; at most [`SEED_BYTES_MAX`] bytes.
     pub seed: Option<String>,
     /// The port of the first node's JSON-RPC; the others follow, and p2p is 100 higher. 0 takes free ones.
@@ -66,6 +68,7 @@ impl Options {
             dir,
             validators: None,
             accounts: None,
+            fast_path: false,
             seed: None,
             base_port: None,
             ready_timeout: READY_TIMEOUT_DEFAULT,

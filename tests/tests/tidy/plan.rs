@@ -17,9 +17,23 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("rpc", &["types"]),
     ("ledger", &["types", "genesis", "contracts", "storage"]),
     ("client", &["types", "rpc"]),
+    ("replica", &["types", "storage", "genesis", "mempool", "consensus", "ledger"]),
+    ("tests/simulator", &["types", "storage", "genesis", "mempool", "consensus", "ledger", "replica"]),
     (
         "node",
-        &["types", "storage", "genesis", "contracts", "mempool", "consensus", "network", "rpc", "ledger", "client"],
+        &[
+            "types",
+            "storage",
+            "genesis",
+            "contracts",
+            "mempool",
+            "consensus",
+            "network",
+            "rpc",
+            "ledger",
+            "client",
+            "replica",
+        ],
     ),
     (
         "tests",
@@ -37,7 +51,6 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
             "node",
         ],
     ),
-    ("tests/simulator", &["types", "consensus"]),
 ];
 
 const ROOT: &str = "Cargo.toml";

@@ -34,6 +34,9 @@ pub(crate) struct New {
     /// Validators that may be faulty [default: as many as possible]
     #[arg(long, value_name = "F")]
     faulty: Option<u16>,
+    /// Final after two message delays when all validators but a few answer (docs/genesis.md)
+    #[arg(long)]
+    fast_path: bool,
     /// The bound on a message's delay in milliseconds [default: 250]
     #[arg(long, value_name = "MS")]
     delta_ms: Option<u32>,
@@ -152,6 +155,7 @@ fn finish(arguments: &New, mut builder: GenesisBuilder) -> Result<Genesis, Failu
     if let Some(faulty) = arguments.faulty {
         builder = builder.faulty(faulty);
     }
+    builder = builder.fast_path(arguments.fast_path);
     if let Some(delta_ms) = arguments.delta_ms {
         builder = builder.delta_ms(delta_ms);
     }

@@ -44,6 +44,9 @@ pub(crate) struct Shape {
     /// Funded accounts, 1 to 1000 [default: 4]
     #[arg(long, value_name = "N", value_parser = accounts())]
     accounts: Option<u16>,
+    /// Final after two message delays when all validators answer: consensus.fastPath of genesis
+    #[arg(long)]
+    fast_path: bool,
     /// The text that all keys are derived from; it is no secret [default: dev]
     #[arg(long, value_name = "TEXT")]
     seed: Option<String>,
@@ -93,6 +96,7 @@ impl Shape {
             dir,
             validators: self.validators,
             accounts: self.accounts,
+            fast_path: self.fast_path,
             seed: self.seed.clone(),
             base_port: self.base_port,
             ready_timeout: Duration::from_millis(self.ready_timeout),
@@ -107,6 +111,7 @@ impl Shape {
         for (name, value) in numbers {
             arguments.extend(value.map(|value| format!("{name}={value}")));
         }
+        arguments.extend(self.fast_path.then(|| "--fast-path".to_owned()));
         arguments.extend(self.seed.as_ref().map(|seed| format!("--seed={seed}")));
         arguments
     }
@@ -191,7 +196,7 @@ mod tests {
 
     #[test]
     fn another_process_is_given_the_same_shape() {
-        let given = "--validators=7 --accounts=9 --seed=-odd --base-port=0 --ready-timeout=5s";
+        let given = "--validators=7 --accounts=9 --fast-path --seed=-odd --base-port=0 --ready-timeout=5s";
         let given: Vec<String> = given.split(' ').map(str::to_owned).collect();
         let shape = parsed(&given).expect("valid");
         assert_eq!(shape.seed.as_deref(), Some("-odd"));

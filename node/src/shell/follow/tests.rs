@@ -7,7 +7,7 @@ use althing_network::{Class, Misbehaviour, Network, Receiver, Topic, Verdict};
 use althing_types::{List, PublicKey};
 
 use super::*;
-use crate::replica::following::tests::Chain;
+use crate::following::tests::Chain;
 use crate::shell::forwarding::tests::{listening, observing};
 use crate::shell::mailbox::Mail;
 use crate::shell::start::inner_mailbox;

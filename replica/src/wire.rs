@@ -7,7 +7,7 @@
 
 use althing_consensus::Message as ConsensusMessage;
 use althing_mempool::DataMessage;
-pub use althing_network::{Class, Frame};
+pub use althing_types::{Class, Frame};
 use althing_types::{DecodeError, decode, encode};
 
 use super::Message;

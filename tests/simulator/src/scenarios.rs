@@ -1,6 +1,7 @@
 //! Named scenarios: situations that must come out in one way, and seeds that once failed.
 
-use super::options::Options;
+use super::byzantine::Strategy;
+use super::options::{Actor, Options};
 use super::world::World;
 
 /// A calm network without work of its own, warmed up until everybody is connected and quiet.
@@ -127,8 +128,10 @@ fn an_isolated_validator_catches_up_with_hundreds_of_blocks() {
 #[test]
 fn more_twins_than_tolerated_fork_and_the_checkers_see_it() {
     let forks = (0..8).filter(|seed| {
+        let twin = |index| Actor { index, strategy: Strategy::Twin, has_twin: true };
+        let actors = vec![twin(2), twin(3)];
         let calm = Options::calm(*seed, 4);
-        let mut world = World::new(Options { twins: 2, submit_every_ms: 20, partition_noticed: false, ..calm });
+        let mut world = World::new(Options { actors, submit_every_ms: 20, partition_noticed: false, ..calm });
         world.pass_ms(500);
         world.tear();
         world.pass_ms(10_000);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_mempool::DropReason;
-use althing_node::replica::Note;
+use althing_replica::Note;
 use althing_types::Hash;
 
 use super::durable::Durable;

@@ -53,7 +53,7 @@ pub enum Note {
 /// What a replica asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Append to the log of consensus; answer with [`crate::replica::Event::VotesDurable`].
+    /// Append to the log of consensus; answer with [`crate::Event::VotesDurable`].
     AppendVote {
         /// The record's place.
         lsn: althing_consensus::Lsn,
@@ -67,7 +67,7 @@ pub enum Action {
         /// All that the log holds afterwards.
         records: Vec<Record>,
     },
-    /// Append to the log of batches; answer with [`crate::replica::Event::BatchesDurable`].
+    /// Append to the log of batches; answer with [`crate::Event::BatchesDurable`].
     AppendBatch {
         /// The record's place.
         lsn: althing_mempool::Lsn,
@@ -88,7 +88,7 @@ pub enum Action {
         /// The message.
         message: Message,
     },
-    /// Check a batch on another thread; answer with [`crate::replica::Event::Batch`], in the order of these actions
+    /// Check a batch on another thread; answer with [`crate::Event::Batch`], in the order of these actions
     /// for each sender.
     CheckBatch {
         /// Who sent it.
@@ -96,7 +96,7 @@ pub enum Action {
         /// The batch.
         batch: SharedBatch,
     },
-    /// Execute and commit a final block; answer with [`crate::replica::Event::Committed`]. Blocks come in the order
+    /// Execute and commit a final block; answer with [`crate::Event::Committed`]. Blocks come in the order
     /// of their heights.
     Execute {
         /// The block.

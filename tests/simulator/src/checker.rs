@@ -1,6 +1,7 @@
 //! The safety rules, restated without the code that they check: they look at what leaves a validator, at what its disks
 //! hold and at what its ledger says, never into a machine.
 
+mod certificates;
 mod durable;
 mod model;
 mod promises;
@@ -11,12 +12,14 @@ use althing_consensus::{Alarm, Envelope, Message as ConsensusMessage};
 use althing_genesis::Genesis;
 use althing_ledger::{Committed, Reader};
 use althing_mempool::{CheckedBatch, DataMessage};
-use althing_node::replica::{Message, Note};
+use althing_replica::{Message, Note};
 use althing_storage::FaultyStore;
 use althing_types::{
-    Block, Committee, Finalization, Hash, Height, Notarize, SignedVote, Summary, ValidatorIndex, View, Vote,
+    Block, Certificate, Committee, Finality, Finalization, Hash, Header, Height, Notarize, SignedVote, Summary,
+    ValidatorIndex, View, Vote,
 };
 
+use self::certificates::Certificates;
 use self::durable::Durable;
 use self::model::Model;
 use self::promises::Promises;
@@ -53,8 +56,8 @@ pub(crate) struct Checker {
     keys: SimulatedKeys,
     /// Who is at each place.
     indices: Vec<ValidatorIndex>,
-    /// Validators with two instances.
-    twins: BTreeSet<ValidatorIndex>,
+    /// Validators that lie, or have two instances.
+    byzantine: BTreeSet<ValidatorIndex>,
     sent: BTreeMap<(ValidatorIndex, View), Sent>,
     /// What is durable at each place.
     durable: Vec<Durable>,
@@ -72,6 +75,12 @@ pub(crate) struct Checker {
     /// The height that was last handed over at each place, in its present life.
     handed: Vec<Height>,
     promises: Promises,
+    /// Headers of final blocks, and of genesis.
+    headers: BTreeMap<Height, Header>,
+    /// K of rules X1 and X2.
+    k: usize,
+    fast: u64,
+    certificates: Certificates,
     pub(crate) model: Model,
     pub(crate) failure: Option<String>,
 }
@@ -81,14 +90,14 @@ impl Checker {
         genesis: &Genesis,
         keys: SimulatedKeys,
         indices: Vec<ValidatorIndex>,
-        twins: impl IntoIterator<Item = ValidatorIndex>,
+        byzantine: impl IntoIterator<Item = ValidatorIndex>,
     ) -> Self {
         let places = indices.len();
         Self {
             committee: genesis.committee(),
             keys,
             indices,
-            twins: twins.into_iter().collect(),
+            byzantine: byzantine.into_iter().collect(),
             sent: BTreeMap::new(),
             durable: vec![Durable::default(); places],
             cast: BTreeSet::new(),
@@ -99,6 +108,10 @@ impl Checker {
             committed: vec![Height::ZERO; places],
             handed: vec![Height::ZERO; places],
             promises: Promises::new(places),
+            headers: BTreeMap::from([(Height::ZERO, genesis.header())]),
+            k: usize::from(genesis.params().consensus.k),
+            fast: 0,
+            certificates: Certificates::default(),
             model: Model::new(genesis),
             failure: None,
         }
@@ -115,7 +128,7 @@ impl Checker {
     }
 
     pub(crate) fn is_honest(&self, index: ValidatorIndex) -> bool {
-        !self.twins.contains(&index)
+        !self.byzantine.contains(&index)
     }
 
     fn is_honest_place(&self, place: usize) -> bool {
@@ -130,10 +143,30 @@ impl Checker {
     /// Notes what became durable in the logs of a place. `anew` if they may hold something else than before.
     pub(crate) fn synced(&mut self, place: usize, disk: &Disk, anew: bool) {
         let own = u32::from(self.indices[place].get());
-        let news = self.durable[place].read(disk, own, anew);
+        let news = self.durable[place].read(disk, own, anew, &self.committee);
         self.cast.extend(news.votes);
         self.blocks.extend(news.blocks);
         self.batches.extend(news.batches);
+        if !self.is_honest_place(place) {
+            return;
+        }
+        for certificate in news.certificates {
+            let cast = |vote: &SignedVote| self.byzantine.contains(&vote.signer) || self.cast.contains(vote);
+            if let Err(what) = self.certificates.add(&certificate, &self.committee, &self.keys, cast) {
+                self.fail(format!("the log of place {place} holds {what}"));
+            }
+        }
+    }
+
+    /// A Byzantine validator lost its disks.
+    pub(crate) fn wiped(&mut self, place: usize) {
+        self.durable[place] = Durable::default();
+        (self.committed[place], self.handed[place]) = (Height::ZERO, Height::ZERO);
+    }
+
+    /// Final blocks that were certified by the fast path where they were handed over first.
+    pub(crate) const fn fast(&self) -> u64 {
+        self.fast
     }
 
     // ---- what leaves a validator ----
@@ -141,9 +174,8 @@ impl Checker {
     /// A message leaves a place.
     pub(crate) fn sends(&mut self, place: usize, message: &Message) {
         if !self.is_honest_place(place) {
-            if let Some(vote) = own_vote(message) {
-                self.cast.insert(vote);
-            }
+            let own = own_vote(message).filter(|vote| vote.signer == self.indices[place]);
+            self.cast.extend(own);
             return;
         }
         match message {
@@ -221,6 +253,13 @@ impl Checker {
 
     fn sends_consistently(&mut self, vote: &SignedVote) {
         let sent = self.sent.entry((vote.signer, vote.vote.view())).or_default();
+        if let Vote::Notarize(it) = vote.vote
+            && !sent.notarized.contains(&(it.parent_view, it.digest))
+            && sent.finalized.iter().any(|finalized| *finalized != it.digest)
+        {
+            self.failure
+                .get_or_insert(format!("validator {} notarizes beside what it finalized: {vote:?}", vote.signer));
+        }
         match vote.vote {
             Vote::Notarize(it) => sent.notarized.insert((it.parent_view, it.digest)),
             Vote::Nullify(it) => sent.nullified.insert(it.report),
@@ -311,20 +350,34 @@ impl Checker {
         }
         let last = std::mem::replace(&mut self.handed[place], height);
         self.require(height == last.next(), || format!("place {place} handed over height {height} after {last}"));
+        let is_fast = matches!(finalization.finality, Finality::Fast { .. });
+        self.fast += u64::from(is_fast && !self.chain.contains_key(&height));
         let known = *self.chain.entry(height).or_insert(digest);
         self.require(known == digest, || format!("fork at height {height}: {known} and {digest}"));
         let below = self.chain.get(&height.previous()).copied();
         let linked = below.is_none_or(|below| below == block.header.parent);
         self.require(linked, || format!("the block at height {height} is not the child of the one below"));
+        if let Some(what) = self.breaks_a_rule(block) {
+            self.fail(format!("the block at height {height} {what}"));
+        }
+        self.headers.insert(height, block.header.clone());
         if let Some(what) = self.lacks(place, digest) {
             self.fail(format!("place {place} handed over height {height} too early: {what}"));
+        }
+        let added = self.certificates.add(
+            &Certificate::Finalization(finalization.clone()),
+            &self.committee,
+            &self.keys,
+            |vote| self.byzantine.contains(&vote.signer) || self.cast.contains(vote),
+        );
+        if let Err(what) = added {
+            self.fail(format!("place {place} hands over with {what}"));
         }
         let certified = self.durable[place].floor >= finalization.vote.view;
         self.require(certified, || {
             format!("place {place} handed over height {height} before its certificate was durable")
         });
         self.is_on_enough_disks(height, digest);
-        self.certifies(finalization);
         for summary in &block.body.results {
             let known = self.results.get(&summary.height);
             let same = known == Some(summary);
@@ -335,9 +388,30 @@ impl Checker {
         }
     }
 
-    /// At least f + 1 honest disks hold what is final, as long as there are no more twins than f (L4).
+    /// What is wrong with a final block beside the one below it (V1, V3, V4, X1, X2).
+    fn breaks_a_rule(&self, block: &Block) -> Option<&'static str> {
+        let (header, body) = (&block.header, &block.body);
+        let below = self.headers.get(&header.height.previous())?;
+        let lag = header.height.get() - header.executed_height.get().min(header.height.get());
+        let carried = header.executed_height.get().checked_sub(below.executed_height.get());
+        let rules = [
+            (header.time > below.time, "is not later than its parent"),
+            (header.chain == below.chain && header.epoch == below.epoch, "is of another chain or epoch"),
+            (header.validators == below.validators && header.params == below.params, "names other validators"),
+            (header.next_validators == Hash::ZERO && header.ext.is_empty(), "holds what no rule gives a meaning"),
+            (header.proposer.get() < self.committee.set.count(), "is of nobody"),
+            (header.executed_height < header.height, "carries the result of itself"),
+            (carried == Some(body.results.len() as u64), "carries results with a gap"),
+            (body.results.len() <= self.k, "carries too many results"),
+            (lag <= self.k as u64 || (body.lanes.is_empty() && body.evidence.is_empty()), "orders too much too early"),
+            (body.lanes.is_sorted_by(|a, b| a.lane < b.lane), "names its lanes in disorder"),
+        ];
+        rules.into_iter().find(|(holds, _)| !holds).map(|(_, what)| what)
+    }
+
+    /// At least f + 1 honest disks hold what is final, as long as there are no more of them than f (L4).
     fn is_on_enough_disks(&mut self, height: Height, digest: Hash) {
-        if self.twins.len() > usize::from(self.committee.set.quorums().f()) {
+        if self.byzantine.len() > usize::from(self.committee.set.quorums().f()) {
             return;
         }
         let Some(block) = self.blocks.get(&digest) else { return };
@@ -346,20 +420,6 @@ impl Checker {
         let holders = honest.filter(|place| batches.iter().all(|batch| self.holds(*place, batch))).count();
         let needed = usize::from(self.committee.set.quorums().f()) + 1;
         self.require(holders >= needed, || format!("only {holders} disks hold the batches of height {height}"));
-    }
-
-    /// A certificate holds a quorum of distinct validators, and the honest ones among them really voted so.
-    fn certifies(&mut self, finalization: &Finalization) {
-        let votes = finalization.votes(&self.committee);
-        let signers: BTreeSet<ValidatorIndex> = votes.iter().map(|vote| vote.signer).collect();
-        let (n, f) = (usize::from(self.committee.set.count()), usize::from(self.committee.set.quorums().f()));
-        self.require(signers.len() == (n + f) / 2 + 1, || format!("a certificate of {} signers", signers.len()));
-        for vote in votes {
-            let verified = vote.verify(&self.keys, &self.committee);
-            self.require(verified, || "a certificate with a bad signature".to_owned());
-            let signed = self.cast.contains(&vote);
-            self.require(signed, || format!("a certificate with a vote that nobody cast: {vote:?}"));
-        }
     }
 
     /// A height was executed: everybody must come to the same result, and to that of the model.
@@ -423,7 +483,7 @@ impl Checker {
             Note::Alarm(alarm) => match &**alarm {
                 Alarm::Misbehaved { peer, .. } => self.is_honest(*peer),
                 // A lying leader may carry results of its own.
-                Alarm::ResultsDiffer { .. } => self.twins.is_empty(),
+                Alarm::ResultsDiffer { .. } => self.byzantine.is_empty(),
                 Alarm::Diverged { .. } | Alarm::Fork { .. } => true,
             },
             Note::Silent => true,

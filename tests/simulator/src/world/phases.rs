@@ -29,6 +29,7 @@ impl World {
         self.outcome.failure = self.checker.failure.take();
         self.outcome.blocks = self.checker.height();
         self.outcome.transactions = self.checker.model.executed_count() as u64;
+        self.outcome.fast = self.checker.fast();
         self.outcome.accepted = self.checker.accepted() as u64;
         self.outcome.simulated_ms = self.time / 1000;
         let running = self.nodes.iter().filter_map(|node| node.running.as_ref());
@@ -65,6 +66,7 @@ impl World {
     /// Nobody has anything to do any more: everything must come to rest, complete.
     pub(crate) fn run_silence(&mut self) {
         self.phase = Phase::Silence;
+        self.silence_actors();
         self.last_activity = self.time;
         let silent = |world: &Self| world.time >= world.last_activity + SILENCE_MS * 1000;
         if !self.run_until(self.time + SETTLING_MS * 1000, silent) {

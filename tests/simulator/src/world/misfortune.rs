@@ -1,15 +1,15 @@
 //! What befalls the simulated world: crashes, restarts, cuts of the network, and their end.
 
-use althing_node::replica::Event as ReplicaEvent;
+use althing_replica::Event as ReplicaEvent;
 
 use super::super::options::Options;
 use super::{Event, Phase, World};
+use crate::byzantine::Strategy;
 
 impl World {
-    /// Twins stay down once faults are over.
+    /// Some stay down once faults are over.
     pub(super) fn may_restart(&self, place: usize) -> bool {
-        let wanted = self.phase == Phase::Faults || self.checker.is_honest(self.nodes[place].index);
-        wanted && self.nodes[place].running.is_none()
+        (self.phase == Phase::Faults || self.remains(place)) && self.nodes[place].running.is_none()
     }
 
     pub(super) fn start(&mut self, place: usize) {
@@ -30,6 +30,11 @@ impl World {
             self.checker.fail(format!("place {place} restarts with a silent lane"));
         }
         self.told.retain(|(of, _), _| *of != place);
+        let strategy = self.options.actor(node.index.get()).map(|actor| actor.strategy);
+        if strategy.is_some_and(Strategy::has_floods) {
+            let (life, after) = (node.life, self.random.between(1_000, 100_000));
+            self.schedule(after, Event::Speak { place, life });
+        }
         self.step(place, ReplicaEvent::Tick);
         for other in 0..self.nodes.len() {
             self.notice(place, other);
@@ -39,6 +44,11 @@ impl World {
     /// Pulls the plug of a validator.
     pub(crate) fn crash(&mut self, place: usize) {
         self.nodes[place].crash(&mut self.random);
+        let strategy = self.options.actor(self.nodes[place].index.get()).map(|actor| actor.strategy);
+        if strategy == Some(Strategy::Amnesiac) {
+            self.nodes[place].wipe();
+            self.checker.wiped(place);
+        }
         self.outcome.crashes += 1;
         for other in 0..self.nodes.len() {
             self.disconnect(place, other);
@@ -69,6 +79,33 @@ impl World {
             }
         }
         self.schedule_fault(self.options.crash_every_ms, Event::Crash);
+    }
+
+    /// A clock jumps to another place within its bounds, back or forth.
+    pub(super) fn jump(&mut self) {
+        let place = self.random.below(self.nodes.len() as u64) as usize;
+        let bound = self.options.skew_ms;
+        self.nodes[place].skew_ms = self.random.below(2 * bound + 1) as i64 - bound as i64;
+        self.schedule_fault(self.options.jump_every_ms, Event::Jump);
+    }
+
+    /// A round of a script: who reaches whom.
+    pub(super) fn begin_round(&mut self, number: usize) {
+        let Some(script) = &self.options.script else { return };
+        let (round_ms, sides) = (script.round_ms, script.sides.get(number).copied());
+        let Some(sides) = sides else { return };
+        self.round = Some(sides);
+        self.blocked.clear();
+        for a in 0..self.nodes.len() {
+            for b in (0..self.nodes.len()).filter(|b| (sides >> a & 1) != (sides >> b & 1)) {
+                self.blocked.insert((a, b));
+            }
+            for b in 0..a {
+                self.disconnect(a, b);
+            }
+        }
+        self.notice_all();
+        self.schedule(round_ms * 1000, Event::Round { number: number + 1 });
     }
 
     pub(super) fn cut(&mut self) {
@@ -110,11 +147,12 @@ impl World {
     }
 
     /// Everything works from now on: no loss, short delays, everybody up; twins fall silent.
-    pub(super) fn mend_all(&mut self) {
+    pub(crate) fn mend_all(&mut self) {
         let calm = Options::calm(self.options.seed, self.options.validators);
         self.options = Options {
             loss: 0,
             duplication: 0,
+            failed_sync: 0,
             straggler: 0,
             stall: 0,
             delay_us: (500, 20_000),
@@ -124,70 +162,34 @@ impl World {
             ..self.options.clone()
         };
         self.blocked.clear();
+        self.round = None;
         for place in 0..self.nodes.len() {
             self.nodes[place].power = None;
-            let honest = self.checker.is_honest(self.nodes[place].index);
+            let remains = self.remains(place);
             match self.nodes[place].running.is_some() {
-                false if honest => self.start(place),
-                true if !honest => self.crash(place),
+                false if remains => self.start(place),
+                true if !remains => self.crash(place),
                 _ => {}
             }
         }
         self.notice_all();
     }
 
-    // ---- for scenarios ----
-
-    /// Cuts everything between one validator and all others.
-    pub(crate) fn isolate(&mut self, place: usize) {
-        for other in 0..self.nodes.len() {
-            self.blocked.insert((place, other));
-            self.blocked.insert((other, place));
-            self.disconnect(place, other);
-            self.notice(place, other);
+    /// Whether a validator takes part once faults are over: the honest do, Byzantine ones with one instance may, until
+    /// everything must come to rest.
+    fn remains(&self, place: usize) -> bool {
+        match self.options.actor(self.nodes[place].index.get()) {
+            None => true,
+            Some(actor) => self.phase == Phase::Progress && self.options.actors_stay && !actor.has_twin,
         }
     }
 
-    /// Divides four validators, of which two have twins, so that each half is a quorum of its own.
-    pub(crate) fn tear(&mut self) {
-        let side = |place: usize| place == 1 || place >= 4;
-        for a in 0..self.nodes.len() {
-            self.sides[a] = side(a);
-            for b in (0..self.nodes.len()).filter(|b| side(*b) != side(a)) {
-                self.blocked.insert((a, b));
-            }
-            for b in 0..self.nodes.len() {
-                self.disconnect(a, b);
+    /// Byzantine validators fall silent.
+    pub(super) fn silence_actors(&mut self) {
+        for place in 0..self.nodes.len() {
+            if !self.remains(place) && self.nodes[place].running.is_some() {
+                self.crash(place);
             }
         }
-        self.notice_all();
-    }
-
-    /// Removes every cut.
-    pub(crate) fn heal(&mut self) {
-        self.mend();
-    }
-
-    /// Starts a validator that is down.
-    pub(crate) fn restart(&mut self, place: usize) {
-        self.start(place);
-    }
-
-    /// The highest height that is final somewhere.
-    pub(crate) fn height(&self) -> u64 {
-        self.checker.height()
-    }
-
-    /// Lets time pass.
-    pub(crate) fn pass_ms(&mut self, ms: u64) {
-        self.run_until(self.time + ms * 1000, |_| false);
-    }
-
-    /// Lets time pass until everybody who is up committed a height; the time that it took in microseconds, or none.
-    pub(crate) fn until_all_reach(&mut self, height: u64, within_ms: u64) -> Option<u64> {
-        let began = self.time;
-        let done =
-            |world: &Self| world.honest().filter(|node| node.running.is_some()).all(|node| node.height() >= height);
-        self.run_until(self.time + within_ms * 1000, done).then(|| self.time - began)
     }
 }

@@ -3,6 +3,8 @@
 mod misfortune;
 mod network;
 mod phases;
+#[cfg(test)]
+mod scenes;
 mod surroundings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use althing_consensus::{Envelope, Now};
 use althing_genesis::{DevNetwork, DevRole, Genesis, dev_key};
 use althing_mempool::{CheckedBatch, Range, RejectedBatch, SharedBatch};
-use althing_node::replica::wire::{Class, Frame};
-use althing_node::replica::{Event as ReplicaEvent, LogLimits, Outcome as ReplicaOutcome};
+use althing_replica::wire::{Class, Frame};
+use althing_replica::{Event as ReplicaEvent, LogLimits, Message, Outcome as ReplicaOutcome};
 use althing_types::{AssetId, Epoch, Hash, Height, Monotonic, SecretKey, Signature, TimeMs, ValidatorIndex};
 
 use super::checker::Checker;
@@ -59,6 +61,12 @@ enum Event {
     Crash,
     /// A validator comes back.
     Restart { place: usize },
+    /// A Byzantine validator speaks by itself.
+    Speak { place: usize, life: u64 },
+    /// The clock of a validator jumps.
+    Jump,
+    /// A round of a script begins.
+    Round { number: usize },
     /// The network is cut somewhere.
     Cut,
     /// The cut is mended.
@@ -67,20 +75,54 @@ enum Event {
 
 /// What a run came to.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) failure: Option<String>,
-    pub(crate) trace: u64,
-    pub(crate) events: u64,
-    pub(crate) blocks: u64,
-    pub(crate) transactions: u64,
-    pub(crate) accepted: u64,
-    pub(crate) crashes: u64,
-    pub(crate) views: u64,
-    pub(crate) simulated_ms: u64,
-    pub(crate) evidence: u64,
-    pub(crate) recovery_ms: u64,
-    pub(crate) queue_max: u64,
+pub struct Outcome {
+    /// What a checker saw first.
+    pub failure: Option<String>,
+    /// A hash over everything that happened: the same seed gives the same.
+    pub trace: u64,
+    /// Events.
+    pub events: u64,
+    /// Final blocks.
+    pub blocks: u64,
+    /// Transactions that were executed.
+    pub transactions: u64,
+    /// Transactions that were accepted.
+    pub accepted: u64,
+    /// Crashes.
+    pub crashes: u64,
+    /// The highest view.
+    pub views: u64,
+    /// Simulated time in milliseconds.
+    pub simulated_ms: u64,
+    /// Pieces of evidence that were found.
+    pub evidence: u64,
+    /// Final blocks whose certificate holds notarize votes (the fast path).
+    pub fast: u64,
+    /// How long it took to make progress after the faults, in milliseconds.
+    pub recovery_ms: u64,
+    /// The longest queue of blocks that waited for execution.
+    pub queue_max: u64,
 }
+
+impl Outcome {
+    /// Adds another run's; of the last two the larger counts.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.blocks += other.blocks;
+        self.transactions += other.transactions;
+        self.accepted += other.accepted;
+        self.crashes += other.crashes;
+        self.views = self.views.saturating_add(other.views);
+        self.simulated_ms += other.simulated_ms;
+        self.evidence += other.evidence;
+        self.fast += other.fast;
+        self.recovery_ms = self.recovery_ms.max(other.recovery_ms);
+        self.queue_max = self.queue_max.max(other.queue_max);
+    }
+}
+
+/// Whether a message from one place to another is lost.
+pub(crate) type Loses = fn(usize, usize, &Message) -> bool;
 
 /// The part of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +146,10 @@ pub(crate) struct World {
     blocked: BTreeSet<(usize, usize)>,
     /// Which twin each place listens to.
     sides: Vec<bool>,
+    /// Which messages from one place to another a named case loses.
+    loses: Option<Loses>,
+    /// The sides of the present round of a script, a bit for each place.
+    round: Option<u32>,
     /// How often the connection between two places, the lower first, was lost.
     sessions: BTreeMap<(usize, usize), u64>,
     /// What each place was told of each validator: whether it is connected, and in which session.
@@ -141,10 +187,9 @@ impl World {
         let asset = AssetId::of_genesis(&genesis.first_asset().expect("there is one").symbol);
         let clients = Clients::new(&network, genesis.hash(), asset);
         let keys = keys(&network, &genesis, options.real_signatures);
-        let twins = (n - options.twins)..n;
-        let indices: Vec<ValidatorIndex> = (0..n).chain(twins.clone()).map(ValidatorIndex::new).collect();
-        let twins = twins.map(ValidatorIndex::new);
-        let checker = Checker::new(&genesis, keys[0].clone(), indices.clone(), twins);
+        let indices: Vec<ValidatorIndex> = (0..n).chain(options.twins()).map(ValidatorIndex::new).collect();
+        let byzantine = options.actors.iter().map(|actor| ValidatorIndex::new(actor.index));
+        let checker = Checker::new(&genesis, keys[0].clone(), indices.clone(), byzantine);
         let mut world = Self {
             nodes: Vec::new(),
             genesis,
@@ -154,6 +199,8 @@ impl World {
             events: BTreeMap::new(),
             blocked: BTreeSet::new(),
             sides: Vec::new(),
+            loses: None,
+            round: None,
             sessions: BTreeMap::new(),
             told: BTreeMap::new(),
             arrivals: BTreeMap::new(),
@@ -182,6 +229,8 @@ impl World {
         }
         self.schedule_fault(self.options.crash_every_ms, Event::Crash);
         self.schedule_fault(self.options.partition_every_ms, Event::Cut);
+        self.schedule_fault(self.options.jump_every_ms, Event::Jump);
+        self.begin_round(0);
         self.schedule(1_000, Event::Clients);
     }
 
@@ -253,6 +302,9 @@ impl World {
             Event::Restart { place } if self.may_restart(place) => self.start(place),
             Event::Cut if self.phase == Phase::Faults => self.cut(),
             Event::Mend => self.mend(),
+            Event::Speak { place, life } if self.is_alive(place, life) => self.speak(place),
+            Event::Jump if self.phase == Phase::Faults => self.jump(),
+            Event::Round { number } if self.phase == Phase::Faults => self.begin_round(number),
             _ => {}
         }
     }
@@ -290,6 +342,7 @@ impl World {
 fn genesis(network: &DevNetwork, options: &Options) -> Genesis {
     let mut document = network.build().expect("a development network").document().clone();
     document.consensus.k = options.k;
+    document.consensus.fast_path = options.fast_path;
     document.consensus.min_block_interval_ms = options.interval_ms;
     Genesis::new(document).expect("a genesis")
 }

@@ -1,18 +1,35 @@
 //! What a run may meet: drawn from its seed, so that every seed is another kind of network (swarm testing).
 
-use super::random::Random;
+use crate::byzantine::Strategy;
+use crate::random::Random;
+use crate::twins::Script;
+
+/// A Byzantine validator of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// Its index.
+    pub(crate) index: u16,
+    /// How it lies.
+    pub(crate) strategy: Strategy,
+    /// Whether two instances run with its key.
+    pub(crate) has_twin: bool,
+}
 
 /// The kind of network and of misfortune. Times are in milliseconds unless the name says otherwise, chances per mille.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Options {
+pub struct Options {
     /// Everything else that is drawn in the run follows from it.
     pub(crate) seed: u64,
     /// Validators.
     pub(crate) validators: u16,
-    /// Validators of which two instances run with one key.
-    pub(crate) twins: u16,
-    /// Whether the validators with two instances also lie.
-    pub(crate) lies: bool,
+    /// Whether n − p notarize votes make a block final.
+    pub(crate) fast_path: bool,
+    /// Byzantine validators, ascending by index.
+    pub(crate) actors: Vec<Actor>,
+    /// Whether those with one instance go on after the faults, when the honest must make progress.
+    pub(crate) actors_stay: bool,
+    /// Partitions one after the other, instead of those that are drawn.
+    pub(crate) script: Option<Script>,
     /// How long faults last.
     pub(crate) faults_ms: u64,
     /// Whether messages travel on streams: whole and in order for each peer and class while the connection lasts.
@@ -52,6 +69,10 @@ pub(crate) struct Options {
     pub(crate) careful_clients: bool,
     /// How far clocks are off at most.
     pub(crate) skew_ms: u64,
+    /// Mean time between two jumps of a clock; none if zero.
+    pub(crate) jump_every_ms: u64,
+    /// Chance that a sync fails; then the process stops and comes back.
+    pub(crate) failed_sync: u64,
     /// Execution summaries that may be outstanding.
     pub(crate) k: u16,
     /// The least time between two proposals.
@@ -66,20 +87,19 @@ pub(crate) struct Options {
 
 impl Options {
     /// The options of a seed.
-    pub(crate) fn drawn(seed: u64) -> Self {
+    pub fn drawn(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let validators = *random.pick(&[1, 4, 4, 4, 7]);
-        let faulty = (validators - 1) / 3;
+        let validators = *random.pick(&[1, 4, 4, 4, 4, 4, 5, 5, 7, 7, 7, 10]);
         let slow = random.chance(200);
         Self {
-            seed,
-            validators,
-            twins: if random.chance(350) { random.between(0, u64::from(faulty)) as u16 } else { 0 },
-            lies: random.chance(600),
+            actors: actors(&mut random, seed, validators),
+            actors_stay: random.chance(500),
+            script: None,
+            fast_path: random.chance(500),
             faults_ms: random.between(1_000, 8_000),
             streams: random.chance(500),
             loss: *random.pick(&[0, 0, 10, 50, 150, 300]),
-            duplication: *random.pick(&[0, 0, 50, 200]),
+            duplication: *random.pick(&[0, 0, 50, 200, 500]),
             delay_us: (random.between(50, 2_000), random.between(2_000, if slow { 400_000 } else { 40_000 })),
             straggler: *random.pick(&[0, 0, 5, 30]),
             sync_us: (random.between(20, 500), random.between(500, if slow { 60_000 } else { 8_000 })),
@@ -88,19 +108,31 @@ impl Options {
             check_us: (random.between(20, 100), random.between(100, if slow { 100_000 } else { 2_000 })),
             crash_every_ms: *random.pick(&[0, 0, 300, 1_000, 3_000]),
             crash_all: *random.pick(&[0, 100, 300]),
+            failed_sync: *random.pick(&[0, 0, 2, 10]),
             partition_every_ms: *random.pick(&[0, 0, 300, 800, 3_000]),
             partition_noticed: random.chance(500),
             partition_ms_max: *random.pick(&[100, 1_000, 3_000]),
             submit_every_ms: *random.pick(&[20, 60, 200, 1_000]),
             burst_max: *random.pick(&[1, 1, 3, 20]),
-            careful_clients: false,
             skew_ms: *random.pick(&[0, 100, 900]),
+            jump_every_ms: *random.pick(&[0, 0, 500, 3_000]),
             k: *random.pick(&[8, 8, 32]),
             interval_ms: *random.pick(&[5, 20, 60]),
             vote_log_bytes_max: *random.pick(&[4_000, 30_000, 8 << 20]),
             batch_garbage_bytes_max: *random.pick(&[1_000, 20_000, 64 << 20]),
             real_signatures: seed % 10 == 9,
+            careful_clients: false,
+            ..Self::calm(seed, validators)
         }
+    }
+
+    /// The options of a seed, with the last validator following one strategy.
+    pub fn with_strategy(seed: u64, strategy: Strategy) -> Self {
+        let drawn = Self::drawn(seed);
+        let validators = drawn.validators.max(4);
+        let has_twin = drawn.actors.iter().any(|actor| actor.has_twin);
+        let actor = Actor { index: validators - 1, strategy, has_twin };
+        Self { validators, actors: vec![actor], ..drawn }
     }
 
     /// A network in which nothing goes wrong.
@@ -108,8 +140,10 @@ impl Options {
         Self {
             seed,
             validators,
-            twins: 0,
-            lies: false,
+            fast_path: false,
+            actors: Vec::new(),
+            actors_stay: false,
+            script: None,
             faults_ms: 1_000,
             streams: true,
             loss: 0,
@@ -118,6 +152,7 @@ impl Options {
             straggler: 0,
             sync_us: (100, 200),
             stall: 0,
+            failed_sync: 0,
             execute_us: (100, 200),
             check_us: (50, 100),
             crash_every_ms: 0,
@@ -129,6 +164,7 @@ impl Options {
             burst_max: 1,
             careful_clients: true,
             skew_ms: 0,
+            jump_every_ms: 0,
             k: 32,
             interval_ms: 5,
             vote_log_bytes_max: 8 << 20,
@@ -136,4 +172,51 @@ impl Options {
             real_signatures: false,
         }
     }
+
+    /// What the run is called.
+    pub fn name(&self) -> String {
+        let kind = if self.script.is_some() { "twins case" } else { "seed" };
+        format!("{kind} {}", self.seed)
+    }
+
+    /// The command that runs it again.
+    pub fn replay(&self) -> String {
+        let kind = if self.script.is_some() { "twins" } else { "seeds" };
+        format!("make simulate RUN={kind} FIRST={} SEEDS=1", self.seed)
+    }
+
+    /// The names of the strategies in the run.
+    pub fn strategies(&self) -> Vec<&'static str> {
+        self.actors.iter().map(|actor| actor.strategy.name()).collect()
+    }
+
+    pub(crate) fn actor(&self, index: u16) -> Option<&Actor> {
+        self.actors.iter().find(|actor| actor.index == index)
+    }
+
+    /// The indices of those with two instances, ascending.
+    pub(crate) fn twins(&self) -> impl Iterator<Item = u16> {
+        self.actors.iter().filter(|actor| actor.has_twin).map(|actor| actor.index)
+    }
+}
+
+/// The Byzantine validators of a seed: none, or up to f. Strategies take turns, so that each is met as often.
+fn actors(random: &mut Random, seed: u64, validators: u16) -> Vec<Actor> {
+    let faulty = (validators - 1) / 3;
+    if faulty == 0 || random.chance(100) {
+        return Vec::new();
+    }
+    let count = random.between(1, u64::from(faulty)) as u16;
+    let first = random.below(u64::from(validators)) as u16;
+    let of = |number: u16| Actor {
+        index: (first + number) % validators,
+        strategy: Strategy::ALL[(seed as usize + usize::from(number)) % Strategy::ALL.len()],
+        has_twin: false,
+    };
+    let mut actors: Vec<Actor> = (0..count).map(of).collect();
+    for actor in &mut actors {
+        actor.has_twin = actor.strategy == Strategy::Twin || random.chance(200);
+    }
+    actors.sort_by_key(|actor| actor.index);
+    actors
 }

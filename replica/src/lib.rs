@@ -13,7 +13,6 @@
 mod action;
 pub mod archive;
 mod event;
-pub mod following;
 mod route;
 pub mod wire;
 

@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use althing_consensus::Record;
+use althing_consensus::{Message as ConsensusMessage, Proposal, Record};
 use althing_genesis::Genesis;
 use althing_ledger::{FinalBlock, Ledger, LedgerError, SPACES};
-use althing_node::replica::{Config, Found, LogLimits, Outcome, Replica, StartError, archive};
+use althing_replica::{Config, Found, LogLimits, Message, Outcome, Replica, StartError, archive};
 use althing_storage::{FaultyStore, RECORD_BYTES_MAX, StoreFaultPlan};
-use althing_types::{Hash, Header, SignedBatch, ValidatorIndex, View, decode};
+use althing_types::{Hash, SignedBatch, ValidatorIndex, View, decode};
 
 use super::keys::SimulatedKeys;
 use super::random::Random;
@@ -55,15 +55,56 @@ pub(crate) struct Node {
     pub(crate) skew_ms: i64,
     /// Actions after which the power goes.
     pub(crate) power: Option<u64>,
-    /// Headers that were proposed, with their views; only liars remember them.
-    pub(crate) seen: BTreeMap<Hash, (Header, View)>,
+    /// Proposals that reached it or left it, by block; only Byzantine validators remember them.
+    pub(crate) heard: BTreeMap<Hash, Proposal>,
+    /// The last messages that it meant to send; only Byzantine validators remember them.
+    pub(crate) said: VecDeque<Message>,
 }
+
+/// Messages that a Byzantine validator remembers.
+const SAID_MAX: usize = 256;
 
 impl Node {
     pub(crate) fn new(index: ValidatorIndex, keys: SimulatedKeys, skew_ms: i64) -> Self {
         let store = FaultyStore::new(SPACES, StoreFaultPlan::default());
         let disk = Disk { votes: DiskLog::new(), batches: DiskLog::new(), store };
-        Self { index, keys, disk, running: None, life: 0, skew_ms, power: None, seen: BTreeMap::new() }
+        Self {
+            index,
+            keys,
+            disk,
+            running: None,
+            life: 0,
+            skew_ms,
+            power: None,
+            heard: BTreeMap::new(),
+            said: VecDeque::new(),
+        }
+    }
+
+    /// Remembers a message that came or went, as Byzantine validators do.
+    pub(crate) fn remember(&mut self, message: &Message, own: bool) {
+        if let Message::Consensus(envelope) = message
+            && let ConsensusMessage::Proposal(proposal) = &envelope.message
+        {
+            self.heard.insert(proposal.block.header.id(), (**proposal).clone());
+        }
+        if own {
+            self.said.push_back(message.clone());
+            if self.said.len() > SAID_MAX {
+                self.said.pop_front();
+            }
+        }
+    }
+
+    /// The first proposal of a view that it remembers.
+    pub(crate) fn proposed_in(&self, view: View) -> Option<&Proposal> {
+        self.heard.values().find(|proposal| proposal.vote.vote.view() == view)
+    }
+
+    /// Loses everything that its disks hold.
+    pub(crate) fn wipe(&mut self) {
+        let store = FaultyStore::new(SPACES, StoreFaultPlan::default());
+        self.disk = Disk { votes: DiskLog::new(), batches: DiskLog::new(), store };
     }
 
     /// Pulls the plug. The commit that is under way may happen or not.

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use althing_consensus::Record;
 use althing_storage::RECORD_BYTES_MAX;
-use althing_types::{Certificate, Hash, SignedBatch, SignedTransaction, SignedVote, View, decode};
+use althing_types::{Certificate, Committee, Hash, SignedBatch, SignedTransaction, SignedVote, View, decode};
 
+use super::certificates::{Says, says};
 use super::{Known, Link};
-use crate::simulation::node::Disk;
+use crate::node::Disk;
 
 /// What is durable at one place.
 #[derive(Clone, Debug, Default)]
@@ -38,11 +39,12 @@ pub(super) struct News {
     pub(super) votes: Vec<SignedVote>,
     pub(super) blocks: Vec<(Hash, Known)>,
     pub(super) batches: Vec<(Hash, Link)>,
+    pub(super) certificates: Vec<Certificate>,
 }
 
 impl Durable {
     /// Reads what was added since the last time, or everything.
-    pub(super) fn read(&mut self, disk: &Disk, own_lane: u32, anew: bool) -> News {
+    pub(super) fn read(&mut self, disk: &Disk, own_lane: u32, anew: bool, committee: &Committee) -> News {
         if anew {
             (self.votes_read, self.batches_read) = (0, 0);
             self.batches.clear();
@@ -52,7 +54,7 @@ impl Durable {
         let mut news = News::default();
         let (votes, batches) = (disk.votes.durable_records(), disk.batches.durable_records());
         for bytes in votes.get(self.votes_read..).unwrap_or_default() {
-            self.vote_record(decode(bytes, RECORD_BYTES_MAX).expect("a record of ours"), &mut news);
+            self.vote_record(decode(bytes, RECORD_BYTES_MAX).expect("a record of ours"), committee, &mut news);
         }
         for bytes in batches.get(self.batches_read..).unwrap_or_default() {
             self.batch(&decode(bytes, RECORD_BYTES_MAX).expect("a batch of ours"), own_lane, &mut news);
@@ -61,7 +63,7 @@ impl Durable {
         news
     }
 
-    fn vote_record(&mut self, record: Record, news: &mut News) {
+    fn vote_record(&mut self, record: Record, committee: &Committee, news: &mut News) {
         match record {
             Record::Vote(vote) => {
                 self.votes.insert(vote);
@@ -75,20 +77,15 @@ impl Durable {
                 news.blocks.push((digest, known));
             }
             Record::Certificate(certificate) => {
-                match &certificate {
-                    Certificate::Finalization(finalization) => {
-                        self.floor = self.floor.max(finalization.vote.view);
-                        self.built_on.insert((finalization.vote.view, finalization.vote.digest));
-                    }
-                    Certificate::Notarization(notarization) => {
-                        self.built_on.insert((notarization.vote.view, notarization.vote.digest));
-                    }
-                    // While the fast path is off every Nullification lets its view be passed over.
-                    Certificate::Nullification(_) => {
-                        self.skipped.insert(certificate.view());
-                    }
+                if let Certificate::Finalization(finalization) = &certificate {
+                    self.floor = self.floor.max(finalization.vote.view);
                 }
+                match says(&certificate, committee) {
+                    Says::Block(digest, _) => self.built_on.insert((certificate.view(), digest)),
+                    Says::Skip => self.skipped.insert(certificate.view()),
+                };
                 self.certified.insert(certificate.view());
+                news.certificates.push(certificate);
             }
         }
     }

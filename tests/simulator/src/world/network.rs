@@ -1,20 +1,23 @@
 //! The network of the simulated world: frames on streams, or each on its own way.
 
 use althing_consensus::Message as ConsensusMessage;
-use althing_node::replica::wire::{self, Class, Frame};
-use althing_node::replica::{Event as ReplicaEvent, Message, Recipients};
+use althing_replica::wire::{self, Class, Frame};
+use althing_replica::{Event as ReplicaEvent, Message, Recipients};
 use althing_types::ValidatorIndex;
 
-use super::{Event, World, fold};
-use crate::simulation::liar;
+use super::{Event, Phase, World, fold};
+use crate::byzantine::{self, Scene, Strategy, Utterance};
 
 impl World {
     /// Sends a message to everybody it is for.
     pub(super) fn send(&mut self, place: usize, to: &Recipients, message: &Message) {
         self.note_activity(place);
         let from = self.nodes[place].index;
-        let lies = self.options.lies && !self.checker.is_honest(from);
+        let strategy = self.strategy(place).filter(|strategy| *strategy != Strategy::Twin);
         self.checker.sends(place, message);
+        if self.strategy(place).is_some() {
+            self.nodes[place].remember(message, true);
+        }
         let (class, frame) = wire::to_frame(message);
         self.outcome.trace = fold(self.outcome.trace, &[frame.len() as u64]);
         for receiver in 0..self.nodes.len() {
@@ -23,22 +26,50 @@ impl World {
                 Recipients::All => true,
                 Recipients::Some(to) => to.contains(&index),
             };
-            if !addressed || index == from {
+            let lost = self.loses.is_some_and(|loses| loses(place, receiver, message));
+            if !addressed || index == from || lost {
                 continue;
             }
-            if !lies {
-                self.transmit(place, receiver, class, frame.clone());
-                continue;
-            }
-            for said in liar::distort(&mut self.random, &self.nodes[place], &self.genesis.committee(), message) {
-                self.checker.sends(place, &said);
-                let (class, frame) = wire::to_frame(&said);
-                self.transmit(place, receiver, class, frame);
+            match strategy {
+                None => self.transmit(place, receiver, 0, class, frame.clone()),
+                Some(strategy) => {
+                    self.act(place, receiver, |scene| byzantine::respond(strategy, scene, message));
+                }
             }
         }
     }
 
-    fn transmit(&mut self, from: usize, to: usize, class: Class, bytes: Frame) {
+    fn strategy(&self, place: usize) -> Option<Strategy> {
+        self.options.actor(self.nodes[place].index.get()).map(|actor| actor.strategy)
+    }
+
+    /// Lets a Byzantine validator say something to one receiver.
+    fn act(&mut self, place: usize, receiver: usize, words: impl FnOnce(&mut Scene<'_>) -> Vec<Utterance>) {
+        let committee = self.genesis.committee();
+        let index = self.nodes[receiver].index;
+        let node = &self.nodes[place];
+        let said = words(&mut Scene { random: &mut self.random, node, committee: &committee, receiver: index });
+        for Utterance { after_us, class, bytes, message } in said {
+            if let Some(message) = message {
+                self.checker.sends(place, &message);
+            }
+            self.transmit(place, receiver, after_us, class, bytes);
+        }
+    }
+
+    /// A Byzantine validator speaks by itself, and will again.
+    pub(super) fn speak(&mut self, place: usize) {
+        let Some(strategy) = self.strategy(place).filter(|_| self.phase != Phase::Silence) else { return };
+        for receiver in 0..self.nodes.len() {
+            if self.nodes[receiver].index != self.nodes[place].index {
+                self.act(place, receiver, |scene| byzantine::speak(strategy, scene));
+            }
+        }
+        let (life, after) = (self.nodes[place].life, self.random.between(20_000, 150_000));
+        self.schedule(after, Event::Speak { place, life });
+    }
+
+    fn transmit(&mut self, from: usize, to: usize, after_us: u64, class: Class, bytes: Frame) {
         if bytes.len() > class.frame_bytes_max() {
             self.checker.fail(format!("place {from} sends a frame of {} bytes on {class:?}", bytes.len()));
         }
@@ -56,7 +87,7 @@ impl World {
             false => 1,
         };
         for _ in 0..copies {
-            let mut at = self.time + self.delay();
+            let mut at = self.time + after_us + self.delay();
             if self.options.streams {
                 let last = self.arrivals.entry((from, to, class)).or_default();
                 at = at.max(*last);
@@ -79,12 +110,16 @@ impl World {
         }
         let message = match wire::from_frame(class, bytes) {
             Ok(message) => message,
+            Err(_) if self.strategy(from).is_some() => return,
             Err(error) => {
                 self.checker.fail(format!("a frame of place {from} on {class:?} does not decode: {error}"));
                 return;
             }
         };
-        self.remember(to, &message);
+        if let Some(strategy) = self.strategy(to) {
+            self.nodes[to].remember(&message, false);
+            self.overhear(strategy, to, &message);
+        }
         let from = self.nodes[from].index;
         let event = match message {
             Message::Consensus(envelope) => ReplicaEvent::Consensus { from, envelope },
@@ -93,16 +128,17 @@ impl World {
         self.step(to, event);
     }
 
-    /// Liars remember what was proposed.
-    fn remember(&mut self, receiver: usize, message: &Message) {
-        if self.checker.is_honest(self.nodes[receiver].index) {
+    /// A Byzantine validator may answer a proposal at once.
+    fn overhear(&mut self, strategy: Strategy, place: usize, message: &Message) {
+        let Message::Consensus(envelope) = message else { return };
+        let ConsensusMessage::Proposal(proposal) = &envelope.message else { return };
+        if self.nodes[place].running.is_none() {
             return;
         }
-        if let Message::Consensus(envelope) = message
-            && let ConsensusMessage::Proposal(proposal) = &envelope.message
-        {
-            let header = proposal.block.header.clone();
-            self.nodes[receiver].seen.insert(header.id(), (header, proposal.vote.vote.view()));
+        for receiver in 0..self.nodes.len() {
+            if self.nodes[receiver].index != self.nodes[place].index {
+                self.act(place, receiver, |scene| byzantine::hear(strategy, scene, proposal));
+            }
         }
     }
 
@@ -111,11 +147,22 @@ impl World {
         self.hears(from, to) && !self.blocked.contains(&(from, to)) && self.nodes[from].running.is_some()
     }
 
-    /// A listener hears one of two twins.
+    /// A listener hears one of two twins: the one on its side of a script's partition, else the one it chose.
     fn hears(&self, from: usize, to: usize) -> bool {
         let n = usize::from(self.options.validators);
-        let twin_of = |place: usize| place >= n || !self.checker.is_honest(self.nodes[place].index);
-        !twin_of(from) || self.sides[to] == (from >= n)
+        let index = self.nodes[from].index;
+        let Some(other) = (0..self.nodes.len()).find(|place| *place != from && self.nodes[*place].index == index)
+        else {
+            return true;
+        };
+        let second = from >= n;
+        match self.round {
+            Some(sides) => {
+                let same = |place: usize| (sides >> place & 1) == (sides >> to & 1);
+                same(from) && (!same(other) || !second)
+            }
+            None => self.sides[to] == second,
+        }
     }
 
     fn session(&self, a: usize, b: usize) -> u64 {

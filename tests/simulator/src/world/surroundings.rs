@@ -2,11 +2,11 @@
 
 use althing_consensus::Envelope;
 use althing_mempool::{Candidate, LANE_BATCHES_MAX, POOL_TRANSACTIONS_MAX, Range, SharedBatch, check_batch};
-use althing_node::replica::{Action, Event as ReplicaEvent, Message, Note, Outcome, Recipients, archive};
+use althing_replica::{Action, Event as ReplicaEvent, Message, Note, Outcome, Recipients, archive};
 use althing_types::{Account, Epoch, Hash, Height, Replay, ValidatorIndex, encode};
 
 use super::{Event, Phase, Submission, World, fold};
-use crate::simulation::writer::Command;
+use crate::writer::Command;
 
 /// How often clients send something while everything works, in milliseconds.
 const CALM_EVERY_MS: u64 = 50;
@@ -173,7 +173,19 @@ impl World {
         }
     }
 
+    /// Whether a sync fails. Then the process stops, and comes back.
+    fn sync_fails(&mut self, place: usize) -> bool {
+        let fails = self.random.chance(self.options.failed_sync);
+        if fails {
+            self.crash_and_return(place);
+        }
+        fails
+    }
+
     pub(super) fn votes_synced(&mut self, place: usize) {
+        if self.sync_fails(place) {
+            return;
+        }
         let node = &mut self.nodes[place];
         let Some(running) = node.running.as_mut() else { return };
         let Some(synced) = running.votes.end(&mut node.disk.votes) else { return };
@@ -182,6 +194,9 @@ impl World {
     }
 
     pub(super) fn batches_synced(&mut self, place: usize) {
+        if self.sync_fails(place) {
+            return;
+        }
         let node = &mut self.nodes[place];
         let Some(running) = node.running.as_mut() else { return };
         let Some(synced) = running.batches.end(&mut node.disk.batches) else { return };

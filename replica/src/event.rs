@@ -7,7 +7,7 @@ use althing_types::{Hash, LaneTip, Summary, ValidatorIndex};
 /// What can happen to a replica. Everything from outside was decoded within its limits.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The time of [`crate::replica::Replica::deadline`] has come; harmless at any other time.
+    /// The time of [`crate::Replica::deadline`] has come; harmless at any other time.
     Tick,
     /// Somebody wants a transaction executed; its signatures are verified.
     Submit(Candidate),
