@@ -163,6 +163,13 @@ impl Chain {
         true
     }
 
+    /// Counts places in the log from this one on.
+    pub(crate) fn rebase(&mut self, durable: Lsn) {
+        for entry in self.entries.values_mut() {
+            entry.lsn = entry.lsn.map(|lsn| lsn.above(durable));
+        }
+    }
+
     /// The block at or below this one that is not here, if that keeps it from standing in the tree.
     pub(crate) fn missing_below(&self, id: &Hash) -> Option<Hash> {
         let mut at = *id;

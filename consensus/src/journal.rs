@@ -73,6 +73,16 @@ impl Journal {
         ready
     }
 
+    /// Counts places from the last durable one on, as if the log began there; returns where it was.
+    pub(crate) fn rebase(&mut self) -> Lsn {
+        let durable = self.durable;
+        self.last = self.last.above(durable);
+        self.pending.iter_mut().for_each(|(at, _)| *at = at.above(durable));
+        self.durable = Lsn::ZERO;
+        self.bytes = 0;
+        durable
+    }
+
     /// Whether a place of the log is durable.
     pub(crate) fn is_durable(&self, lsn: Lsn) -> bool {
         lsn <= self.durable

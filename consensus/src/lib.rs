@@ -43,6 +43,7 @@ mod safety;
 mod snapshot;
 mod step;
 mod sync;
+mod timeless;
 mod timers;
 mod view;
 mod votes;

@@ -60,6 +60,14 @@ impl Peers {
         }
     }
 
+    /// Every connection began or ended now, and what the peers announced since is still known.
+    pub(crate) fn begin_anew(&mut self, now: Monotonic) {
+        for peer in &mut self.0 {
+            let Peer { connected, view, floor, .. } = *peer;
+            *peer = Peer { connected, view, floor, since: now, ..Peer::default() };
+        }
+    }
+
     pub(crate) fn get(&self, index: ValidatorIndex) -> Option<&Peer> {
         self.0.get(index.to_usize())
     }

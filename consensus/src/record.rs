@@ -11,6 +11,11 @@ impl Lsn {
     /// The place before the first record.
     pub const ZERO: Self = Self(0);
 
+    /// The place with this number.
+    pub(crate) const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The bare number.
     pub const fn get(self) -> u64 {
         self.0

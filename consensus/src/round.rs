@@ -93,6 +93,11 @@ impl Round {
         self.accused.contains(&signer)
     }
 
+    /// Forgets whose contradictions were told: they would be told again.
+    pub(crate) fn forget_accusations(&mut self) {
+        self.accused.clear();
+    }
+
     fn accuse(&mut self, evidence: Option<Evidence>, otherwise: Added) -> Added {
         let news = evidence.filter(|evidence| self.accused.insert(evidence.culprit()));
         news.map_or(otherwise, |evidence| Added::Conflict(Box::new(evidence)))

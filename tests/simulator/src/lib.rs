@@ -6,6 +6,8 @@
 //! (everybody must make progress), then silence (nobody may say or write anything). `checker` restates the rules without
 //! using the code that it checks. Processes, sockets and real disks are the matter of `cluster`.
 //!
+//! `explore` is another kind of test: a few real cores, without a seed, through every order of their steps.
+//!
 //! It is built without RocksDB, in seconds, so that a fault can be put in and looked for at once. The binary
 //! `althing-simulate` runs seeds, cases of Twins and canaries; `docs/testing.md` says how to replay one.
 
@@ -15,6 +17,7 @@ mod campaign;
 mod canaries;
 mod checker;
 mod clients;
+pub mod explore;
 mod keys;
 mod node;
 mod options;

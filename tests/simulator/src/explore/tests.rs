@@ -1,0 +1,140 @@
+//! Complete explorations that are small, and samples that each check must complain about.
+
+use super::properties::Rules;
+use super::stage::{Stage, Votes};
+use super::validator::may_sign;
+use super::{Bounds, Report, count, run};
+
+fn check(bounds: &Bounds) -> Report {
+    let report = run(bounds);
+    assert!(report.complete && report.violations.is_empty(), "{bounds:?}: {report}");
+    report
+}
+
+#[test]
+fn two_views_of_four_are_safe_and_live_without_the_fast_path() {
+    for faulty in [None, Some(0), Some(1), Some(3)] {
+        let liveness = faulty != Some(1);
+        let report = check(&Bounds { liveness, ..Bounds::new(2, faulty, false) });
+        assert!(report.worlds > 10_000, "{report}");
+    }
+}
+
+#[test]
+fn two_views_of_four_are_safe_with_the_fast_path_and_one_is_live() {
+    for faulty in [None, Some(0), Some(3)] {
+        check(&Bounds { liveness: false, ..Bounds::new(2, faulty, true) });
+        check(&Bounds::new(1, faulty, true));
+    }
+}
+
+#[test]
+fn one_view_survives_a_crash_at_any_moment() {
+    for faulty in [None, Some(0), Some(3)] {
+        for fast_path in [false, true] {
+            check(&Bounds { crashes: 1, ..Bounds::new(1, faulty, fast_path) });
+        }
+    }
+}
+
+#[test]
+fn the_steps_that_are_left_out_lead_to_no_other_votes() {
+    let faulty = [None, Some(0), Some(3)];
+    for bounds in faulty.iter().flat_map(|it| [false, true].map(|fast_path| Bounds::new(1, *it, fast_path))) {
+        let thorough = check(&Bounds { thorough: true, ..bounds.clone() });
+        assert_eq!(check(&bounds).pools, thorough.pools, "{bounds:?}");
+    }
+}
+
+#[test]
+fn votes_one_by_one_form_the_certificates_of_the_specification() {
+    for faulty in [None, Some(0), Some(3)] {
+        for fast_path in [false, true] {
+            let counting = count(&Bounds::new(1, faulty, fast_path));
+            assert!(
+                counting.wrong.is_empty() && counting.votes > 1_000,
+                "{faulty:?} {fast_path}: {:?}",
+                counting.wrong
+            );
+        }
+    }
+}
+
+#[test]
+fn a_limit_is_said_to_be_one() {
+    let report = run(&Bounds { worlds_max: 100, ..Bounds::new(2, Some(0), false) });
+    assert!(!report.complete && report.worlds >= 100 && report.visited < report.worlds, "{report}");
+}
+
+// ---- checks that must be able to fail ----
+
+/// Validator 0 leads view 1 and is faulty: blocks 0 and 1 are its proposals there.
+fn stage(fast_path: bool) -> Stage {
+    Stage::new(&Bounds::new(2, Some(0), fast_path))
+}
+
+fn votes(numbers: &[u8]) -> Votes {
+    numbers.iter().fold(0, |all, number| all | 1 << number)
+}
+
+fn complaint(fast_path: bool, sent: &[&[u8]]) -> String {
+    let sent: Vec<Votes> = sent.iter().map(|numbers| votes(numbers)).collect();
+    Rules::new(4, fast_path, true).examine(&stage(fast_path), &sent).broken.unwrap_or_default()
+}
+
+#[test]
+fn a_fork_in_the_votes_is_reported() {
+    let (a, b) = (Stage::finalize(0), Stage::finalize(1));
+    assert_eq!(complaint(false, &[&[a], &[a], &[]]), "");
+    assert_eq!(complaint(false, &[&[a, b], &[a, b], &[]]), "view 1: 1a<genesis is final, and 1b<genesis is certified");
+}
+
+#[test]
+fn a_skip_beside_a_final_block_is_reported() {
+    let (finalize, nothing, reported) = (Stage::finalize(0), Stage::nothing(1), Stage::reported(0));
+    let beside = "view 1 can be skipped, and 1a<genesis is final in it";
+    assert_eq!(complaint(false, &[&[finalize], &[finalize, nothing], &[nothing]]), beside);
+    let notarize = Stage::notarize(0);
+    let fast = [[notarize, nothing], [notarize, nothing], [notarize, reported]];
+    assert_eq!(complaint(true, &fast.each_ref().map(<[u8; 2]>::as_slice)), beside);
+    let truthful = [[notarize, reported]; 3];
+    assert_eq!(complaint(true, &truthful.each_ref().map(<[u8; 2]>::as_slice)), "");
+}
+
+#[test]
+fn a_block_beside_a_final_one_is_reported() {
+    let mut stage = stage(false);
+    let below = stage.genesis.header.clone();
+    let mut block = stage.block(0).block.clone();
+    block.header.proposer = althing_types::ValidatorIndex::new(1);
+    block.header.height = below.height.next();
+    let beside = stage.register(&block, 2).expect("a block of view 2 above genesis");
+    let finalize = votes(&[Stage::finalize(0)]);
+    let sent = [finalize, finalize, votes(&[Stage::notarize(beside)])];
+    let broken = Rules::new(4, false, true).examine(&stage, &sent).broken.expect("a complaint");
+    assert!(broken.contains("does not stand on 1a<genesis"), "{broken}");
+}
+
+#[test]
+fn a_vote_against_an_earlier_one_is_reported() {
+    let stage = stage(true);
+    let (n, f, r, nothing) = (Stage::notarize, Stage::finalize, Stage::reported, Stage::nothing(1));
+    let fine = [(vec![], n(0)), (vec![n(0)], r(0)), (vec![], nothing), (vec![n(1)], f(0)), (vec![f(0)], n(0))];
+    for (before, vote) in fine {
+        assert_eq!(may_sign(&stage, votes(&before), vote), Ok(()), "{vote} after {before:?}");
+    }
+    let contradictions = [
+        (vec![n(0)], n(1)),
+        (vec![nothing], n(0)),
+        (vec![n(0), r(0)], f(0)),
+        (vec![f(0)], f(1)),
+        (vec![f(0)], n(1)),
+        (vec![f(0)], nothing),
+        (vec![n(0)], nothing),
+        (vec![n(0)], r(1)),
+        (vec![], r(0)),
+    ];
+    for (before, vote) in contradictions {
+        assert!(may_sign(&stage, votes(&before), vote).is_err(), "{vote} after {before:?}");
+    }
+}
