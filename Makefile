@@ -11,6 +11,8 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/althing/target
 RUN ?= seeds
 SEEDS ?= 5000
 FIRST ?= 0
+# Options of `make explore`: how many views, who is faulty, the fast path, crashes, minutes.
+EXPLORE ?=
 # Which seeded bugs `make canaries` sets free: all, or one by its number, `CANARIES=--only=7`.
 CANARIES ?=
 # Further options for `make testnet`, for example `TESTNET_FLAGS=--base-port=0`.
@@ -28,7 +30,7 @@ LIBCLANG = $(or $(LIBCLANG_PATH),$(firstword $(wildcard \
   /Library/Developer/CommandLineTools/usr/lib/libclang.dylib \
   /Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/libclang.dylib)))
 
-.PHONY: help setup build testnet test lint doc fmt bench-micro simulate canaries ci clean
+.PHONY: help setup build testnet test lint doc fmt bench-micro simulate explore canaries ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +78,9 @@ bench-micro: ## measure single parts: signatures, decoding, the state tree, the 
 
 simulate: ## run the simulator: SEEDS seeds (default 5000) from FIRST on, or RUN=twins, or RUN='strategy silent'
 	cargo run --release --locked -p althing-tests-simulator -- $(RUN) --first $(FIRST) --count $(SEEDS)
+
+explore: ## every order of steps of four real cores; EXPLORE="--views 2 --faulty 0 --fast-path"
+	cargo run --release --locked -p althing-tests-simulator -- explore $(EXPLORE)
 
 canaries: ## set seeded bugs free, one after the other; the simulator must find each
 	cargo run --release --locked -p althing-tests-simulator --features canary -- canaries $(CANARIES)

@@ -7,6 +7,7 @@ use althing_types::{Certificate, Monotonic};
 
 use crate::core::Core;
 use crate::fetch::Fetch;
+use crate::history::History;
 use crate::record::Lsn;
 use crate::round::Round;
 use crate::timers::Timers;
@@ -14,7 +15,7 @@ use crate::timers::Timers;
 impl Core {
     /// The same state as if all of it had come about at `now`: its view was entered then, by one of the certificates
     /// that it holds of the view below, its timers begin then, nobody was asked, answered or accused of anything, and
-    /// the log begins with what is not durable yet. The deadline is that of the next step.
+    /// the log begins with what is not durable yet; certificates of closed views, which only prove forks, are forgotten. The deadline is that of the next step.
     pub fn timeless(&self, now: Monotonic) -> Self {
         let mut core = self.clone();
         let durable = core.journal.rebase();
@@ -28,6 +29,7 @@ impl Core {
         core.peers.begin_anew(now);
         core.fetches.values_mut().for_each(|fetch| *fetch = Fetch::default());
         core.asked = 0;
+        core.history = History::default();
         core.clock_wake = None;
         core.wake = None;
         core

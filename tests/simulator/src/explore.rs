@@ -25,6 +25,8 @@
 //! 7. *Disks sync at once.* A record that is not durable has no effect that others could see, so a crash that loses it
 //!    is the same as one right after the records that were kept.
 //!
+//! 8. *Evidence changes nothing here.* The faulty one counts as accused from the start, so no block carries evidence.
+//!
 //! The data plane holds everything, nothing is executed, and nothing is proposed or given up above the last view.
 
 mod automaton;

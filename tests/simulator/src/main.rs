@@ -7,7 +7,7 @@ use std::time::Instant;
 
 #[cfg(feature = "canary")]
 use althing_tests_simulator::hunt;
-use althing_tests_simulator::{Options, Strategy, Tally, keep_panics_of_runs, run_all, twins_case};
+use althing_tests_simulator::{Options, Strategy, Tally, explore, keep_panics_of_runs, run_all, twins_case};
 #[cfg(feature = "canary")]
 use althing_types::canary::Canary;
 use clap::{Parser, Subcommand};
@@ -32,6 +32,24 @@ enum Run {
         name: String,
         #[command(flatten)]
         range: Range,
+    },
+    /// Every order in which four validators can take their steps over a few views, with the real core
+    Explore {
+        /// The last view in which something is proposed or given up
+        #[arg(long, default_value_t = 2)]
+        views: u64,
+        /// Which validator is faulty; number V - 1 leads view V. All are honest without it
+        #[arg(long)]
+        faulty: Option<u16>,
+        /// Whether the fast path is on
+        #[arg(long)]
+        fast_path: bool,
+        /// Crashes at most, of all validators together
+        #[arg(long, default_value_t = 0)]
+        crashes: u8,
+        /// Ends after so many minutes, complete or not
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
     },
     /// Seeded bugs, one after the other: each must be found
     #[cfg(feature = "canary")]
@@ -76,6 +94,14 @@ fn main() -> ExitCode {
                 if name == "list" { ExitCode::SUCCESS } else { ExitCode::from(2) }
             }
         },
+        Run::Explore { views, faulty, fast_path, crashes, minutes } => {
+            let bounds = explore::Bounds { crashes, ..explore::Bounds::new(views, faulty, fast_path) };
+            let began = Instant::now();
+            let report = explore::run_while(&bounds, &mut || began.elapsed().as_secs() < minutes.saturating_mul(60));
+            println!("{report}");
+            println!("explored {views} views: {} violations, {} s", report.violations.len(), began.elapsed().as_secs());
+            if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
         #[cfg(feature = "canary")]
         Run::Canaries { only, name } => canaries(only, name.as_deref()),
     }

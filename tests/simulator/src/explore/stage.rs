@@ -118,6 +118,11 @@ impl Stage {
         self.committee.set.leader(Epoch::ZERO, View::new(view)).get()
     }
 
+    /// The faulty one is accused from the start, so that evidence against it is no work and changes no block.
+    pub(super) fn accused(&self) -> Option<ValidatorIndex> {
+        self.faulty.map(ValidatorIndex::new)
+    }
+
     pub(super) fn is_faulty(&self, index: u16) -> bool {
         self.faulty == Some(index)
     }

@@ -68,7 +68,7 @@ struct Run<'a> {
 impl Validator {
     /// A validator at genesis.
     pub(super) fn new(stage: &mut Stage, me: u16) -> Self {
-        let core = Core::new(stage.config(me), stage.genesis.clone());
+        let core = Core::new(stage.config(me), stage.genesis.clone()).with_accused(stage.accused());
         let at = Self { core, sent: 0, signed: 0, crashes: 0, log: Vec::new() };
         at.started(stage, me).0
     }
@@ -218,7 +218,7 @@ impl<'a> Run<'a> {
                 match &record {
                     Record::Vote(vote) => self.unsynced.push(vote.vote),
                     Record::Block(block) => self.register(block),
-                    Record::Certificate(_) => {}
+                    Record::Certificate(_) | Record::Evidence(_) => {}
                 }
                 self.at.log.push(record);
                 self.appended = Some(lsn);
@@ -318,7 +318,10 @@ impl<'a> Run<'a> {
         }
         let (genesis, config) = (stage.genesis_id, stage.config(self.me));
         let (anchor, records) = (stage.genesis.clone(), log.clone());
-        let core = catch_unwind(|| Core::recover(config, genesis, anchor, View::ZERO, records));
+        let accused = stage.accused();
+        let core = catch_unwind(|| {
+            Core::recover(config, genesis, anchor, View::ZERO, records).map(|core| core.with_accused(accused))
+        });
         let core = core.map_err(|_| "the core panicked while it recovered".to_owned())?;
         let core = core.map_err(|error| format!("it cannot restart: {error}"))?;
         let crashes = self.at.crashes + 1;
