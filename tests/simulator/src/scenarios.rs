@@ -61,6 +61,28 @@ fn a_lone_batch_is_final_everywhere_in_a_few_message_delays() {
     }
 }
 
+/// The time until a lone transaction is final at all of seven validators that are 25 ms apart, in microseconds.
+fn lone_finality(fast_path: bool, place: usize) -> u64 {
+    let delay = (25_000, 25_000);
+    let calm = Options { fast_path, delay_us: delay, submit_every_ms: 0, ..Options::calm(7, 7) };
+    let mut world = World::new(calm);
+    world.pass_ms(2_000);
+    world.submit(place);
+    let took = world.until_all_reach(1, 10_000).expect("it becomes final");
+    ends_well(world);
+    took
+}
+
+/// Batch or hint, proposal, notarize votes; and finalize votes without the fast path.
+#[test]
+fn the_fast_path_saves_one_message_delay() {
+    for place in 0..7 {
+        let (slow, fast) = (lone_finality(false, place), lone_finality(true, place));
+        println!("from validator {place}: {slow} us, with the fast path {fast} us");
+        assert!((22_000..=28_000).contains(&(slow - fast)), "from {place}: {slow} and {fast}");
+    }
+}
+
 #[test]
 fn a_batch_is_final_within_two_seconds_though_the_leader_is_dead() {
     for dead in 0..4 {
