@@ -85,7 +85,7 @@ impl Core {
         if self.chain.path_to(&self.floor.digest).is_some() {
             let certified = self.rounds.values().rev().flat_map(Round::block_certified);
             wants.extend(certified.filter_map(|digest| self.chain.missing_below(&digest)).map(Want::Block));
-        } else if self.run_target.is_none() && self.uncommitted.len() < RUN_BLOCKS_MAX {
+        } else if self.run_target.is_none() && self.uncommitted.len() < RUN_BLOCKS_MAX && !self.is_forked() {
             wants.push(Want::Run(self.chain.base().header.height));
         }
         let mut seen = BTreeSet::new();

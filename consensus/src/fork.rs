@@ -21,7 +21,7 @@ impl Core {
         from: ValidatorIndex,
         certificate: Certificate,
     ) -> bool {
-        if !self.contradicts(&certificate) {
+        if self.fork_proof().is_some() || !self.contradicts(&certificate) {
             return true;
         }
         if certificate.verify(cx.keys, self.committee()).is_err() {
@@ -47,8 +47,10 @@ impl Core {
         for evidence in Evidence::among(&known, &certificate.votes(self.committee())) {
             self.accuse(cx, evidence);
         }
-        self.history.keep(certificate);
-        if let Some(proof) = ForkProof::among(&self.certificates_of(view), self.committee()) {
+        let mut all = self.certificates_of(view);
+        all.push(certificate.clone());
+        self.history.keep(certificate, &self.quorums());
+        if let Some(proof) = ForkProof::among(&all, self.committee()) {
             self.fork(cx, proof);
         }
     }
@@ -61,12 +63,13 @@ impl Core {
 
     /// Keeps what is known of the views that a Finalization closes.
     pub(crate) fn retire(&mut self, view: View) {
+        let quorums = self.quorums();
         let closed = self.rounds.range(..=view).flat_map(|(_, round)| round.certificates());
         for certificate in closed.collect::<Vec<_>>() {
-            self.history.keep(certificate);
+            self.history.keep(certificate, &quorums);
         }
         if let Some(finalization) = self.floor.finalization.clone() {
-            self.history.keep(Certificate::Finalization(finalization));
+            self.history.keep(Certificate::Finalization(finalization), &quorums);
         }
         if self.floor.digest != self.chain.base_id() {
             self.history.await_block(self.floor.view, self.floor.digest);

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use althing_types::{Certificate, Hash, View};
+use althing_types::{Certificate, Hash, Quorums, View};
 
 /// Views whose certificates are kept. Two sides of a fork that meet within so many views can prove it.
 pub(crate) const HISTORY_VIEWS: usize = 1_024;
@@ -24,9 +24,9 @@ pub(crate) struct History {
 
 impl History {
     /// Keeps a verified certificate, unless one that says the same is kept.
-    pub(crate) fn keep(&mut self, certificate: Certificate) {
+    pub(crate) fn keep(&mut self, certificate: Certificate, quorums: &Quorums) {
         let kept = self.views.entry(certificate.view()).or_default();
-        if kept.len() < KEPT_OF_VIEW && !kept.iter().any(|known| says_the_same(known, &certificate)) {
+        if kept.len() < KEPT_OF_VIEW && !kept.iter().any(|known| says_the_same(known, &certificate, quorums)) {
             kept.push(certificate);
         }
         while self.views.len() > HISTORY_VIEWS {
@@ -67,12 +67,12 @@ impl History {
     }
 }
 
-/// Whether another certificate adds nothing: the same kind about the same thing.
-fn says_the_same(a: &Certificate, b: &Certificate) -> bool {
+/// Whether another certificate adds nothing: the same kind about the same thing, and of Nullifications the same verdict.
+fn says_the_same(a: &Certificate, b: &Certificate, quorums: &Quorums) -> bool {
     match (a, b) {
         (Certificate::Notarization(a), Certificate::Notarization(b)) => a.vote == b.vote,
         (Certificate::Finalization(a), Certificate::Finalization(b)) => (a.vote, a.finality) == (b.vote, b.finality),
-        (Certificate::Nullification(_), Certificate::Nullification(_)) => true,
+        (Certificate::Nullification(a), Certificate::Nullification(b)) => a.verdict(quorums) == b.verdict(quorums),
         _ => false,
     }
 }

@@ -3,7 +3,9 @@
 //! *Invalid* follows only from bytes that hash to the signed digest, from the batches they name, from the parent
 //! chain and from our own executed results. Everything that may still change is *Wait*.
 
-use althing_types::{Block, Evidence, Height, Notarize, View, Vote};
+use std::collections::BTreeSet;
+
+use althing_types::{Block, Evidence, Height, Notarize, ValidatorIndex, View, Vote};
 
 use althing_types::canary::{Canary, seeded};
 
@@ -59,6 +61,7 @@ impl Core {
             && block.body.lanes.iter().all(|tip| tip.lane < u32::from(committee.set.count()))
             && self.carries_soundly(block, parent)
             && is_strictly_ascending(&block.body.evidence)
+            && accuses_each_once(&block.body.evidence)
             && block.body.evidence.iter().all(|evidence| evidence.verify(keys, committee).is_ok())
     }
 
@@ -184,6 +187,12 @@ impl Core {
             cx.out.push(Output::Alarm(alarm));
         }
     }
+}
+
+/// Whether no validator is accused twice in one block: what a faulty leader could fill its blocks with has this bound.
+fn accuses_each_once(evidence: &[Evidence]) -> bool {
+    let culprits: BTreeSet<ValidatorIndex> = evidence.iter().map(Evidence::culprit).collect();
+    culprits.len() == evidence.len()
 }
 
 fn is_strictly_ascending(evidence: &[Evidence]) -> bool {

@@ -67,7 +67,8 @@ impl Core {
             core.replay(record)?;
         }
         if let Some(finalization) = core.floor.finalization.clone() {
-            core.history.keep(Certificate::Finalization(finalization));
+            let quorums = core.quorums();
+            core.history.keep(Certificate::Finalization(finalization), &quorums);
         }
         if core.floor.digest == core.chain.base_id() {
             core.history.stand(core.floor.view);
@@ -93,7 +94,7 @@ impl Core {
         let (view, quorums) = (certificate.view(), self.quorums());
         if !self.is_above_floor(view) {
             // It may still prove a fork (R10).
-            return self.history.keep(certificate);
+            return self.history.keep(certificate, &quorums);
         }
         self.round_mut(view).keep(certificate.clone(), &quorums);
         if view.next() > self.view {

@@ -222,12 +222,12 @@ impl Round {
             .or_else(|| recover.cloned().map(Certificate::Nullification))
     }
 
-    /// Every certificate of the view.
+    /// Every certificate of the view. The skip stands before what may be many, so that an answer has room for it.
     pub(crate) fn certificates(&self) -> Vec<Certificate> {
         let notarization = self.notarization.clone().map(Certificate::Notarization);
         let recover = self.recover.values().cloned().map(Certificate::Nullification);
         let skip = self.skip.clone().map(Certificate::Nullification);
-        notarization.into_iter().chain(recover).chain(skip).collect()
+        notarization.into_iter().chain(skip).chain(recover).collect()
     }
 
     /// Whether the view has any certificate.

@@ -72,7 +72,7 @@ impl Mempool {
     pub(crate) fn includable(&self, lane: &Lane) -> u64 {
         if lane.is_tainted {
             0
-        } else if lane.standing.is_demoted() {
+        } else if lane.is_spoilt || lane.standing.is_demoted() {
             lane.quorum().min(lane.durable())
         } else {
             lane.durable()

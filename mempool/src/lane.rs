@@ -54,6 +54,8 @@ pub(crate) struct Lane {
     quorum: u64,
     /// The owner signed two batches for one place, or an invalid one: nothing extends the lane in this epoch (L8).
     pub(crate) is_tainted: bool,
+    /// Its owner signed a batch that can never be valid; only what a quorum holds is taken of it (L8).
+    pub(crate) is_spoilt: bool,
     /// Evidence against the owner was given out.
     pub(crate) is_exposed: bool,
     pub(crate) standing: Standing,
@@ -77,6 +79,7 @@ impl Lane {
             durable: final_tip.seq,
             quorum: final_tip.seq,
             is_tainted: false,
+            is_spoilt: false,
             is_exposed: false,
             standing: Standing::default(),
         }

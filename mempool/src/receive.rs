@@ -117,7 +117,7 @@ impl Mempool {
         }
     }
 
-    /// A batch did not pass. If its owner signed it nothing extends the lane any more (L1, L8), and a block that
+    /// A batch did not pass. If its owner signed it only what a quorum holds is taken of the lane (L1, L8), and a block that
     /// names it is invalid.
     pub(crate) fn on_rejected(&mut self, cx: &mut Context<'_>, from: ValidatorIndex, rejected: &RejectedBatch) {
         self.underway.end(from, rejected.signed());
@@ -133,8 +133,8 @@ impl Mempool {
                     }
                 }
                 let owner = ValidatorIndex::new(u16::try_from(place.lane).unwrap_or(u16::MAX));
-                if let Some(lane) = self.lane_mut(place.lane).filter(|lane| !lane.is_tainted) {
-                    lane.is_tainted = true;
+                if let Some(lane) = self.lane_mut(place.lane).filter(|lane| !lane.is_spoilt) {
+                    lane.is_spoilt = true;
                     cx.out.push(Output::Misbehaved { peer: owner, what });
                 }
             }

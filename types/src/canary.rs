@@ -2,7 +2,7 @@
 //!
 //! They are behind the feature `canary`, which nothing in the workspace enables and only `make canaries` asks for; in
 //! every other build [`seeded`] is always false and costs nothing. Even with the feature a bug does nothing until
-//! [`seed`] sets it free, for the whole process.
+//! `seed` sets it free, for the whole process.
 
 /// A seeded bug, named after the rule that it breaks (`docs/spec/consensus.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,9 +4,9 @@
 use althing_types::{Certificate, Epoch, Finality, Finalization, Hash, Notarize, Nullification, View, Vote};
 
 use super::rig::{
-    DELTA, Made, Rig, asked, finalize, heights, notarize, nullify, place, proposals_sent, signed, votes_sent,
+    DELTA, Made, Rig, alarms, asked, finalize, heights, notarize, nullify, place, proposals_sent, signed, votes_sent,
 };
-use crate::{Input, Message, Output, Record};
+use crate::{Alarm, Input, Message, Output, Record};
 
 /// One of four with the fast path on, and the proposal of view 1 that it notarized.
 fn proposed() -> (Rig, Made, Vec<Output>) {
@@ -199,6 +199,26 @@ fn two_blocks_of_one_view_that_are_both_recovered_make_nobody_refuse_the_other()
     assert_eq!(asked(&out), [Message::GetBlock { digest: b }]);
     let out = rig.hear(0, Message::Block(Box::new(other.block)));
     assert_eq!(votes_sent(&out), [notarize(2, 1, child.id())]);
+}
+
+/// More than f lie: a block is final by the fast path on one side, and this side holds a Recover of it and a Skip. The
+/// Skip is kept beside the Recover when the view closes, because it alone contradicts the Finalization (R10).
+#[test]
+fn a_skip_beside_a_recover_proves_a_fork_after_its_view_is_closed() {
+    let (mut rig, block, _) = proposed();
+    let id = block.id();
+    rig.hear_certificates(vec![nullification(&rig, [Some(id), None, Some(id)]), rig.skip(1)]);
+    let other = rig.block(&rig.genesis, 1, &[(1, 1)]);
+    rig.hear_proposal(2, 0, &other, Vec::new());
+    let closed = rig.hear_certificates(vec![rig.finalization(2, other.id())]);
+    assert_eq!((heights(&closed), place(&rig)), (vec![1], (3, 2)));
+    let out = rig.hear_certificates(vec![fast_finalization(&rig, id)]);
+    let proof = alarms(&out).into_iter().find_map(|alarm| match alarm {
+        Alarm::Fork { proof, .. } => proof,
+        _ => None,
+    });
+    let culprits = proof.expect("a proof").verify(rig.scheme(), &rig.config.committee).expect("it holds");
+    assert!(culprits.len() >= 2, "{culprits:?}");
 }
 
 #[test]

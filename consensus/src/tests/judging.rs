@@ -48,19 +48,23 @@ fn a_lane_of_nobody_ends_the_view_at_once() {
 
 #[test]
 fn evidence_that_proves_nothing_or_is_out_of_order_ends_the_view_at_once() {
-    let piece = |number| {
-        let pair = (signed(0, notarize(9, 8, digest(number))), signed(0, notarize(9, 8, digest(number + 1))));
+    let piece = |culprit, number| {
+        let vote = |number| signed(culprit, notarize(9, 8, digest(number)));
+        let pair = (vote(number), vote(number + 1));
         Evidence::of_votes(pair.0, pair.1).expect("a contradiction")
     };
-    let mut bad = piece(1);
+    let mut bad = piece(0, 1);
     if let Evidence::Votes(vote, _) = &mut bad {
         vote.signature = signed(1, vote.vote).signature;
     }
-    let mut two = vec![piece(1), piece(2)];
+    let mut two = vec![piece(0, 1), piece(1, 2)];
     two.sort();
     let descending: Vec<Evidence> = two.iter().rev().copied().collect();
-    let twice = vec![piece(1), piece(1)];
-    for (evidence, valid) in [(two, true), (descending, false), (twice, false), (vec![bad], false)] {
+    let twice = vec![piece(0, 1), piece(0, 1)];
+    let mut one_culprit = vec![piece(0, 1), piece(0, 2)];
+    one_culprit.sort();
+    let invalid = [descending, twice, one_culprit, vec![bad]].map(|evidence| (evidence, false));
+    for (evidence, valid) in [(two, true)].into_iter().chain(invalid) {
         let mut rig = Rig::new();
         let body = Body { evidence: List::truncated(evidence), ..Body::default() };
         let made = rig.block_of(&rig.genesis, 0, body, |_| {});

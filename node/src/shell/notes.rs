@@ -67,7 +67,8 @@ impl Notes {
             }
             Note::Misbehaved(peer, what) => self.misbehaved(peer, what),
             Note::Silent => tracing::error!(
-                "batches of this validator were lost; it takes no transactions in until the next epoch (rule D6)"
+                "this validator takes no transactions in until the next epoch: batches of it were lost (rule D6), or it is \
+                 accused because another process signs with its key (rule L8); `althing evidence list` says which"
             ),
             Note::Alarm(alarm) => self.raise(&alarm),
         }

@@ -138,13 +138,15 @@ fn executing(facts: &Facts, here: &Validator) -> Option<WhyFinding> {
 
 /// This validator stopped voting for good.
 fn halted(facts: &Facts, consensus: &Snapshot) -> Option<WhyFinding> {
-    let (cause, sentence) = match consensus.halted.as_ref()? {
+    let (cause, sentence, remedy) = match consensus.halted.as_ref()? {
         Alarm::Diverged { ours, .. } => (
             WhyCause::Diverged,
             format!(
                 "this node computed another result of block {} than the validators certified, and votes no more",
                 ours.height
             ),
+            "keep the data folder as evidence, compare with other validators and versions, and start this one again \
+             from a copy of the data that agrees with them",
         ),
         Alarm::Fork { theirs, .. } => (
             WhyCause::Forked,
@@ -153,6 +155,8 @@ fn halted(facts: &Facts, consensus: &Snapshot) -> Option<WhyFinding> {
                  this node votes no more",
                 facts.chain.quorums.f()
             ),
+            "keep the data folder as evidence, and agree with the other operators which branch goes on, and without \
+             whom; a proof names who lied (docs/operations.md)",
         ),
         Alarm::ResultsDiffer { .. } | Alarm::Misbehaved { .. } => return None,
     };
@@ -161,11 +165,7 @@ fn halted(facts: &Facts, consensus: &Snapshot) -> Option<WhyFinding> {
         sentence,
         who: vec![this_node(facts, "votes no more")],
         since_ms: None,
-        remedy: Some(
-            "keep the data folder as evidence, compare with other validators and versions, and start this one again \
-             from a copy of the data that agrees with them"
-                .to_owned(),
-        ),
+        remedy: Some(remedy.to_owned()),
     })
 }
 
@@ -496,14 +496,15 @@ fn unexplained(consensus: &Snapshot) -> WhyFinding {
 fn lane_silent(facts: &Facts) -> WhyFinding {
     WhyFinding {
         cause: WhyCause::LaneSilent,
-        sentence: "batches of this node were lost, so it takes no transactions in until the next epoch; it votes, and \
-                   transactions at other validators become final"
+        sentence: "batches of this node were lost, or it is accused because another process signs with its key, so it \
+                   takes no transactions in until the next epoch; it votes, and transactions at other validators become \
+                   final"
             .to_owned(),
-        who: vec![this_node(facts, "lost batches of its own")],
+        who: vec![this_node(facts, "orders no batches of its own")],
         since_ms: None,
         remedy: Some(
-            "submit to another validator; if a whole copy of the data folder from after the loss exists, stop the node \
-             and restore it"
+            "submit to another validator; if `althing evidence list` accuses this node, find and stop the other process \
+             that uses its key, and restore no copy"
                 .to_owned(),
         ),
     }

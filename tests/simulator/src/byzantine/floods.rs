@@ -4,8 +4,8 @@ use althing_consensus::Message as ConsensusMessage;
 use althing_replica::Message;
 use althing_replica::wire::{self, Class};
 use althing_types::{
-    Certificate, Epoch, Finalization, Finalize, Hash, List, Notarization, Notarize, Nullification, Nullify, Signature,
-    SignedVote, ValidatorIndex, View, Vote,
+    Certificate, Epoch, Evidence, Finalization, Finalize, Hash, List, Notarization, Notarize, Nullification, Nullify,
+    Signature, SignedVote, ValidatorIndex, View, Vote,
 };
 
 use super::{Scene, Strategy, Utterance};
@@ -71,7 +71,25 @@ fn others(scene: &mut Scene<'_>) -> Vec<Utterance> {
     });
     let vote = any_vote(scene, epoch, view);
     let unsigned = SignedVote { signature: Signature::new([7; 64]), ..scene.sign(vote) };
-    votes.into_iter().chain([unsigned]).map(|vote| scene.say(ConsensusMessage::Vote(vote))).collect()
+    let mut said: Vec<Utterance> =
+        votes.into_iter().chain([unsigned]).map(|vote| scene.say(ConsensusMessage::Vote(vote))).collect();
+    said.extend(false_evidence(scene));
+    said
+}
+
+/// Evidence against another validator that holds no signature of its own, and beside it true evidence against the liar.
+fn false_evidence(scene: &mut Scene<'_>) -> Option<Utterance> {
+    let (epoch, view) = (scene.committee.epoch, scene.view());
+    let vote = |digest| Vote::Notarize(Notarize { epoch, view, parent_view: view.previous(), digest });
+    let (one, other) = (scene.sign(vote(Hash::new([1; 32]))), scene.sign(vote(Hash::new([2; 32]))));
+    let victim = ValidatorIndex::new(scene.random.below(u64::from(scene.committee.set.count())) as u16);
+    let accuse = |signer| Evidence::of_votes(SignedVote { signer, ..one }, SignedVote { signer, ..other });
+    let pieces: Vec<Evidence> = match scene.random.below(3) {
+        0 => accuse(victim).into_iter().collect(),
+        1 => accuse(scene.node.index).into_iter().chain(accuse(victim)).collect(),
+        _ => return None,
+    };
+    Some(scene.say(ConsensusMessage::Evidence(List::truncated(pieces))))
 }
 
 /// Votes of another chain or epoch, and votes whose signature is over another kind or view.

@@ -124,11 +124,24 @@ impl Exploration {
         }
     }
 
-    /// Whether another block of the view is notarized, beside which there are not enough votes for this one.
+    /// Whether there cannot be so many votes beside what is held, as long as no more than f lie: for a block, beside
+    /// another one that is notarized; for finality, beside a Nullification. The core stops at such a thing (R10).
     fn contradicts(&self, held: &Labels, case: &Case) -> bool {
         let Some(number) = case.votes.first().map(|(_, number)| *number) else { return false };
-        let Vote::Notarize(vote) = self.stage.vote(number) else { return false };
-        let of_view = |block: &BlockId| self.stage.block(*block).view == vote.view.get();
+        let vote = self.stage.vote(number);
+        let view = vote.view();
+        let skipped = u8::try_from(view.get()).is_ok_and(|view| held.contains(Label::Skip(view)));
+        let of_view = |block: &BlockId| self.stage.block(*block).view == view.get();
+        let recovered = self.stage.block_ids().filter(of_view).any(|block| held.contains(Label::Recover(block)));
+        let is_final = match vote {
+            Vote::Finalize(_) => true,
+            Vote::Notarize(_) => held.contains(Label::Notarization(number / 3)),
+            Vote::Nullify(_) => false,
+        };
+        if is_final && (skipped || recovered) {
+            return true;
+        }
+        let Vote::Notarize(_) = vote else { return false };
         let mut others = self.stage.block_ids().filter(|block| *block != number / 3).filter(of_view);
         others.any(|block| held.contains(Label::Notarization(block)))
     }
