@@ -1,6 +1,6 @@
 //! Others' lanes: what is kept and acknowledged, what is dropped, and what is evidence.
 
-use althing_types::{Ed25519, Evidence, LaneSeq, LaneTip, ValidatorIndex, Work};
+use althing_types::{Ed25519, Evidence, LaneSeq, LaneTip, List, ValidatorIndex, Work};
 
 use super::rig::{Ask, DELTA, Rig, acked, bottom, check, committee, run, sign_batch, signed_batch};
 use crate::{CheckedBatch, Input, LANE_BATCHES_MAX, Output};
@@ -232,6 +232,29 @@ fn lanes_are_pruned_when_the_ledger_has_them_and_for_no_other_reason() {
     rig.commit(1, &cut);
     assert_eq!(parts(&rig), None, "committed");
     assert_eq!(rig.mempool.snapshot().held_bytes, 0);
+}
+
+/// Not everybody sees an invalid batch, and nothing proves it to the others: what a quorum holds is work for them, so it is
+/// taken by those who saw it as well, and nothing beyond it (seed 928).
+#[test]
+fn of_a_lane_with_an_invalid_batch_a_leader_takes_what_a_quorum_holds_and_no_more() {
+    let mut rig = Rig::new(2);
+    let lane: Vec<CheckedBatch> = run(bottom(0), 2, 0);
+    rig.receive(&lane[0]);
+    rig.receive(&lane[1]);
+    let batch = &run(bottom(0), 3, 7)[2];
+    let mut twice = batch.batch().clone();
+    let transaction = twice.transactions.first().expect("it has one").clone();
+    twice.transactions = List::truncated(vec![transaction.clone(), transaction]);
+    let rejected = check(4, sign_batch(4, twice)).expect_err("one transaction stands twice");
+    let out = rig.step(Input::Rejected { from: ValidatorIndex::new(0), rejected });
+    assert_eq!(work(&out).map(|work| work.lead.clone()), Some(vec![]), "nobody else holds it");
+    let mut out = rig.ack(0, lane[0].tip());
+    for from in [1, 3] {
+        out.extend(rig.ack(from, lane[0].tip()));
+    }
+    let first = vec![LaneSeq { lane: 0, seq: 1 }];
+    assert_eq!(work(&out).map(|work| (work.lead.clone(), work.timer.clone())), Some((first.clone(), first)));
 }
 
 /// Some saw the fork of the lane and some did not: what no leader proposes must be nobody's work (seed 100043).
