@@ -1,5 +1,6 @@
 //! What a core is told once: who it is, with whom it agrees, and the chain's parameters.
 
+use crate::epoch::Opening;
 use althing_types::{Committee, ConsensusParams, Hash, Monotonic, Quorums, Scheme, Signature, TimeMs, ValidatorIndex};
 
 /// Views above the current one for which votes and proposals are kept.
@@ -28,8 +29,13 @@ pub trait Keys: Scheme {
 pub struct Config {
     /// The chain, the epoch and its validators.
     pub committee: Committee,
-    /// Which of them this one is.
+    /// Which of them this one is. An index at or above the size of the set is a guest's: a node that is known and no
+    /// validator of this epoch. It follows, answers and asks, and signs nothing.
     pub me: ValidatorIndex,
+    /// How many guests are known. Their indices follow those of the validators.
+    pub guests: u16,
+    /// How the epoch began; none in epoch 0, which begins with genesis.
+    pub opening: Option<Opening>,
     /// Parameters of agreement.
     pub params: ConsensusParams,
     /// Hash of all chain parameters, as headers carry it.

@@ -8,6 +8,7 @@ use althing_types::{
 
 use crate::chain::{Anchor, Chain};
 use crate::config::{Config, Now, VIEWS_AHEAD_MAX};
+use crate::epoch::Change;
 use crate::evidence::Accusations;
 use crate::fetch::{Fetch, Want};
 use crate::history::History;
@@ -63,6 +64,10 @@ pub struct Core {
     /// Blocks that were handed over and that the ledger has not committed yet.
     pub(crate) uncommitted: BTreeMap<Height, althing_types::Block>,
     pub(crate) results: Results,
+    /// The change of the validator set that the executed state holds (E1).
+    pub(crate) change: Option<Change>,
+    /// Whether the log says how this epoch began (E3).
+    pub(crate) is_opening_logged: bool,
     pub(crate) accusations: Accusations,
     pub(crate) history: History,
     pub(crate) journal: Journal,
@@ -98,11 +103,13 @@ impl Core {
             run_target: None,
             uncommitted: BTreeMap::new(),
             results: Results::new(validators),
+            change: None,
+            is_opening_logged: false,
             accusations: Accusations::default(),
             history: History::default(),
             journal: Journal::default(),
             announced: (floor.view.next(), floor.view),
-            peers: Peers::new(validators),
+            peers: Peers::new(validators, config.guests),
             work: Work::default(),
             timers: Timers::default(),
             fetches: BTreeMap::new(),
@@ -182,6 +189,11 @@ impl Core {
             cx.out.push(Output::Alarm(alarm.clone()));
             self.halted = Some(alarm);
         }
+    }
+
+    /// Stops voting for good because of what only the surroundings can see.
+    pub fn stop(&mut self, alarm: Alarm) {
+        self.halted.get_or_insert(alarm);
     }
 
     pub(crate) fn misbehaved<K>(&self, cx: &mut Context<'_, K>, peer: ValidatorIndex, what: &'static str) {

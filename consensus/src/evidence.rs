@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_types::{
-    BLOCK_EVIDENCE_MAX, Block, Certificate, Evidence, EvidenceKind, Hash, List, SignedVote, ValidatorIndex,
+    BLOCK_EVIDENCE_MAX, Block, Certificate, Epoch, Evidence, EvidenceKind, Hash, List, SignedVote, ValidatorIndex,
 };
 
 use crate::config::Keys;
@@ -19,18 +19,29 @@ use crate::message::Message;
 use crate::output::{Output, Recipient};
 use crate::record::{Lsn, Record};
 
+/// A validator of this epoch or of the one before.
+pub(crate) type Accused = (Epoch, ValidatorIndex);
+
 /// What is held against whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Accusations {
-    held: BTreeMap<(ValidatorIndex, EvidenceKind), (Evidence, Lsn)>,
-    /// Who is accused in a final block of this epoch.
-    done: BTreeSet<ValidatorIndex>,
+    held: BTreeMap<(Accused, EvidenceKind), (Evidence, Lsn)>,
+    /// Who is accused in a final block.
+    done: BTreeSet<Accused>,
 }
 
 impl Accusations {
     /// Whether a piece says anything new: its culprit is not done with, and no piece of its kind is held.
-    fn wants(&self, culprit: ValidatorIndex, kind: EvidenceKind) -> bool {
+    fn wants(&self, evidence: &Evidence, kind: EvidenceKind) -> bool {
+        let culprit = accused(evidence);
         !self.done.contains(&culprit) && !self.held.contains_key(&(culprit, kind))
+    }
+
+    /// What stays of it in an epoch: only evidence of the epoch before is taken (E4).
+    pub(crate) fn into_next_epoch(mut self, before: Epoch) -> Self {
+        self.held.retain(|((epoch, _), _), _| *epoch >= before);
+        self.done.retain(|(epoch, _)| *epoch >= before);
+        self
     }
 
     /// Takes a piece of the log back in.
@@ -39,13 +50,13 @@ impl Accusations {
     }
 
     fn keep(&mut self, evidence: Evidence, lsn: Lsn) {
-        if let Some(kind) = evidence.kind().filter(|kind| self.wants(evidence.culprit(), *kind)) {
-            self.held.insert((evidence.culprit(), kind), (evidence, lsn));
+        if let Some(kind) = evidence.kind().filter(|kind| self.wants(&evidence, *kind)) {
+            self.held.insert((accused(&evidence), kind), (evidence, lsn));
         }
     }
 
     /// A final block accuses these.
-    pub(crate) fn finish(&mut self, culprits: impl IntoIterator<Item = ValidatorIndex>) {
+    pub(crate) fn finish(&mut self, culprits: impl IntoIterator<Item = Accused>) {
         self.done.extend(culprits);
         self.held.retain(|(culprit, _), _| !self.done.contains(culprit));
     }
@@ -57,17 +68,17 @@ impl Accusations {
 }
 
 impl Core {
-    /// Tells the core who is accused in the blocks that the ledger committed in this epoch. Given once, before the
+    /// Tells the core who is accused in the blocks that the ledger committed, of this epoch and the one before. Given once, before the
     /// first step; a leader would else accuse them again after a restart.
     #[must_use]
-    pub fn with_accused(mut self, culprits: impl IntoIterator<Item = ValidatorIndex>) -> Self {
+    pub fn with_accused(mut self, culprits: impl IntoIterator<Item = (Epoch, ValidatorIndex)>) -> Self {
         self.accusations.finish(culprits);
         self
     }
 
     /// Keeps verified evidence, unless it says nothing new (R9).
     pub(crate) fn accuse<K>(&mut self, cx: &mut Context<'_, K>, evidence: Evidence) {
-        if evidence.kind().is_some_and(|kind| self.accusations.wants(evidence.culprit(), kind)) {
+        if evidence.kind().is_some_and(|kind| self.accusations.wants(&evidence, kind)) {
             let lsn = self.journal.append(Record::Evidence(evidence), cx.out);
             self.accusations.keep(evidence, lsn);
             self.journal.after_all(Pending::Evidence(evidence));
@@ -83,8 +94,8 @@ impl Core {
         pieces: Vec<Evidence>,
     ) {
         for evidence in pieces {
-            let news = evidence.kind().is_none_or(|kind| self.accusations.wants(evidence.culprit(), kind));
-            if news && evidence.verify(cx.keys, self.committee()).is_err() {
+            let news = evidence.kind().is_none_or(|kind| self.accusations.wants(&evidence, kind));
+            if news && !self.proves(cx.keys, &evidence) {
                 return self.misbehaved(cx, from, "evidence that proves nothing");
             }
             self.accuse(cx, evidence);
@@ -94,7 +105,7 @@ impl Core {
     /// Evidence that the data plane found (L9). It is verified here as well, so that nothing is told that others would
     /// refuse.
     pub(crate) fn on_found<K: Keys>(&mut self, cx: &mut Context<'_, K>, evidence: Evidence) {
-        if evidence.verify(cx.keys, self.committee()).is_ok() {
+        if self.proves(cx.keys, &evidence) {
             self.accuse(cx, evidence);
         }
     }
@@ -136,8 +147,8 @@ impl Core {
     }
 
     /// One durable piece against each culprit that is not among `but`, ascending, at most as many as a block holds.
-    fn one_for_each(&self, but: &BTreeSet<ValidatorIndex>) -> Vec<Evidence> {
-        let mut first: BTreeMap<ValidatorIndex, Evidence> = BTreeMap::new();
+    fn one_for_each(&self, but: &BTreeSet<Accused>) -> Vec<Evidence> {
+        let mut first: BTreeMap<Accused, Evidence> = BTreeMap::new();
         for ((culprit, _), (evidence, lsn)) in &self.accusations.held {
             if self.journal.is_durable(*lsn) && !but.contains(culprit) {
                 first.entry(*culprit).or_insert(*evidence);
@@ -158,6 +169,11 @@ impl Core {
 }
 
 /// Whom a block accuses.
-pub(crate) fn culprits(block: &Block) -> impl Iterator<Item = ValidatorIndex> + '_ {
-    block.body.evidence.iter().map(Evidence::culprit)
+pub(crate) fn culprits(block: &Block) -> impl Iterator<Item = Accused> + '_ {
+    block.body.evidence.iter().map(accused)
+}
+
+/// Whom a piece accuses.
+fn accused(evidence: &Evidence) -> Accused {
+    (evidence.epoch(), evidence.culprit())
 }

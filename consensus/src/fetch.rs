@@ -71,7 +71,10 @@ impl Core {
     /// The reachable validator whose turn it is. What is missing begins with another peer each time, so that none
     /// alone bears the load, and goes on to the next, so that none that is silent is asked twice in a row.
     fn peer_to_ask(&self, turn: u16) -> Option<ValidatorIndex> {
-        let mut others: Vec<ValidatorIndex> = self.peers.connected().map(|(index, _)| index).collect();
+        let mut others: Vec<ValidatorIndex> = self.peers.connected_validators().collect();
+        if others.is_empty() {
+            others.extend(self.peers.connected().map(|(index, _)| index));
+        }
         let mine = others.iter().filter(|index| **index < self.me()).count();
         others.rotate_left(mine);
         let place = usize::from(turn).checked_rem(others.len())?;
@@ -101,7 +104,7 @@ impl Core {
         let undecided = self.rounds.range(..=self.view).rev().filter(|(_, round)| !round.is_certified());
         let offered = undecided.filter_map(|(view, round)| {
             let offer = round.offer.filter(|offer| !offer.justified)?;
-            let parent = self.chain.block(&offer.vote.digest)?.header.parent;
+            let parent = self.stands_on(&offer.vote)?;
             match self.justified(*view, offer.vote.parent_view, &parent) {
                 Justified::Missing(at) => Some(at),
                 Justified::Yes | Justified::Never => None,
@@ -175,6 +178,10 @@ impl Core {
         let Some(end) = run.linked_end().or(trusted) else {
             return self.misbehaved(cx, from, "a run of blocks that are not linked");
         };
+        if run.finalization.vote.epoch > self.committee().epoch {
+            // The peer is in a later epoch; it is asked again for what ends this one (E4).
+            return;
+        }
         if run.finalization.verify(cx.keys, self.committee()).is_err() && trusted.is_none() {
             return self.misbehaved(cx, from, "a run of blocks that is not final");
         }

@@ -103,6 +103,7 @@ impl Core {
 
     /// Everything that a restart needs (D8).
     fn records(&self) -> Vec<Record> {
+        let opening = self.opening_record();
         let floor = self.floor.finalization.clone().map(Certificate::Finalization).map(Record::Certificate);
         let uncommitted = self.uncommitted.values().map(|block| Record::Block(Box::new(block.clone())));
         let mut logged: Vec<_> =
@@ -114,7 +115,8 @@ impl Core {
         let kept = |_: &&Round| !seeded(Canary::FactsCompacted);
         let own = self.rounds.values().filter(kept).flat_map(|round| round.own.iter().copied()).map(Record::Vote);
         let evidence = self.accusations.pieces().copied().map(Record::Evidence);
-        floor.into_iter().chain(uncommitted).chain(logged).chain(certificates).chain(own).chain(evidence).collect()
+        let begin = opening.into_iter().chain(floor);
+        begin.chain(uncommitted).chain(logged).chain(certificates).chain(own).chain(evidence).collect()
     }
 
     /// Whether a view is above the floor.

@@ -39,6 +39,14 @@ pub enum Input {
     Work(Work),
     /// The ledger executed and durably committed the final block of this height.
     Executed(Summary),
+    /// The state after the block of this height, and above it, holds a pending change of the validator set (rule E1).
+    /// Given before [`Input::Executed`] of this height, again after a restart, and at most once in an epoch.
+    SetChange {
+        /// The lowest height whose state holds it.
+        height: Height,
+        /// Hash of the next set.
+        set: Hash,
+    },
     /// A validator reports how far it executed.
     Reported {
         /// Who.

@@ -53,6 +53,12 @@ impl Journal {
         out.push(Output::Compact { lsn, records });
     }
 
+    /// The same log for the next epoch: votes of the old one are not sent any more, evidence is told still (E3, E4).
+    pub(crate) fn into_next_epoch(mut self) -> Self {
+        self.pending.retain(|(_, pending)| matches!(pending, Pending::Evidence(_)));
+        self
+    }
+
     fn take(&mut self) -> Lsn {
         self.last = self.last.next();
         self.last

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use althing_types::{Block, Evidence, Height, Notarize, ValidatorIndex, View, Vote};
+use althing_types::{Block, Evidence, Height, Notarize, View, Vote};
 
 use althing_types::canary::{Canary, seeded};
 
@@ -55,14 +55,14 @@ impl Core {
             && header.params == self.config.params_hash
             && header.height == parent.header.height.next()
             && header.time > parent.header.time
-            // A set change is what would end the epoch, and none can be scheduled yet (rule E1).
-            && header.next_validators == althing_types::Hash::ZERO
+            // A boundary block has no child in its epoch but itself (E2).
+            && !self.ends_this_epoch(parent.header)
             && header.ext.is_empty()
             && block.body.lanes.iter().all(|tip| tip.lane < u32::from(committee.set.count()))
             && self.carries_soundly(block, parent)
             && is_strictly_ascending(&block.body.evidence)
             && accuses_each_once(&block.body.evidence)
-            && block.body.evidence.iter().all(|evidence| evidence.verify(keys, committee).is_ok())
+            && block.body.evidence.iter().all(|evidence| self.proves(keys, evidence))
     }
 
     /// Whether the results that a block carries are contiguous and leave room for what it orders (X1, X2).
@@ -104,7 +104,14 @@ impl Core {
             return Judgement::Wait;
         }
         let Some(entry) = self.chain.get(&offer.vote.digest) else { return Judgement::Wait };
-        if !entry.sound || entry.data == Data::Invalid || entry.block.header.proposer != self.leader(view) {
+        if !entry.sound || entry.data == Data::Invalid {
+            return Judgement::Invalid;
+        }
+        if self.is_proposed_again(&offer.vote) {
+            // Its certificate has an honest voter, who judged the rest (E2).
+            return if self.holds_all_data(&offer.vote.digest) { Judgement::Valid } else { Judgement::Wait };
+        }
+        if entry.block.header.proposer != self.leader(view) {
             return Judgement::Invalid;
         }
         let carried = entry.block.body.results.iter().map(|summary| self.results.compare(summary));
@@ -115,6 +122,10 @@ impl Core {
         if carried.iter().any(|comparison| matches!(comparison, Comparison::Differs(_))) {
             return Judgement::Invalid;
         }
+        let ends_rightly = match self.next_validators(&entry.block.header) {
+            Some(expected) if expected != entry.block.header.next_validators => return Judgement::Invalid,
+            expected => expected.is_some(),
+        };
         let ahead = entry.block.header.time.above(now.wall.plus(u64::from(self.config.params.max_clock_skew_ms)));
         if ahead > 0 {
             let wake = now.monotonic.plus_ms(ahead);
@@ -122,7 +133,11 @@ impl Core {
             return Judgement::Wait;
         }
         let executed = carried.iter().all(|comparison| *comparison == Comparison::Same);
-        if executed && self.holds_all_data(&offer.vote.digest) { Judgement::Valid } else { Judgement::Wait }
+        if executed && ends_rightly && self.holds_all_data(&offer.vote.digest) {
+            Judgement::Valid
+        } else {
+            Judgement::Wait
+        }
     }
 
     /// Whether a block and every ancestor above the base are here with their batches, and sound (rule R2, L4).
@@ -159,7 +174,7 @@ impl Core {
 
     /// Notarizes a block: it and its ancestors go to the log before the vote does (rule D2).
     pub(crate) fn notarize<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: Notarize) {
-        if self.halted.is_some() {
+        if !self.may_sign() {
             return;
         }
         for id in self.chain.path_to(&vote.digest).unwrap_or_default() {
@@ -191,7 +206,7 @@ impl Core {
 
 /// Whether no validator is accused twice in one block: what a faulty leader could fill its blocks with has this bound.
 fn accuses_each_once(evidence: &[Evidence]) -> bool {
-    let culprits: BTreeSet<ValidatorIndex> = evidence.iter().map(Evidence::culprit).collect();
+    let culprits: BTreeSet<_> = evidence.iter().map(|piece| (piece.epoch(), piece.culprit())).collect();
     culprits.len() == evidence.len()
 }
 

@@ -23,6 +23,7 @@
 mod chain;
 mod config;
 mod core;
+mod epoch;
 mod evidence;
 mod fetch;
 mod finality;
@@ -54,6 +55,7 @@ mod tests;
 pub use chain::Anchor;
 pub use config::{Config, Keys, Now, VIEWS_AHEAD_MAX};
 pub use core::Core;
+pub use epoch::{EpochRecord, Opening};
 pub use input::Input;
 pub use message::{CERTIFICATES_MAX, Envelope, Message, Proposal, RUN_BLOCKS_MAX, RUN_LINK_MAX, Run};
 pub use output::{Alarm, Output, Recipient};

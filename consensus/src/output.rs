@@ -42,6 +42,12 @@ pub enum Alarm {
         /// again once there is one.
         proof: Option<Box<ForkProof>>,
     },
+    /// The epoch ended with a block that names other validators than the executed state does. We take no part in the next
+    /// one (rule E1).
+    OtherValidators {
+        /// Hash of the set that a quorum certified.
+        theirs: Hash,
+    },
     /// A validator sent something that no honest one sends.
     Misbehaved {
         /// Who.

@@ -44,46 +44,55 @@ impl Peer {
     }
 }
 
-/// All validators by index; the entry of this one is unused.
+/// All validators by index, then the guests; the entry of this one is unused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Peers(Vec<Peer>);
+pub(crate) struct Peers {
+    all: Vec<Peer>,
+    validators: u16,
+}
 
 impl Peers {
-    pub(crate) fn new(validators: u16) -> Self {
-        Self(vec![Peer::default(); usize::from(validators)])
+    pub(crate) fn new(validators: u16, guests: u16) -> Self {
+        let count = usize::from(validators.saturating_add(guests));
+        Self { all: vec![Peer::default(); count], validators }
     }
 
     /// Nobody was reachable before this moment.
     pub(crate) fn begin(&mut self, now: Monotonic) {
-        for peer in &mut self.0 {
+        for peer in &mut self.all {
             peer.since = peer.since.max(now);
         }
     }
 
     /// Every connection began or ended now, and what the peers announced since is still known.
     pub(crate) fn begin_anew(&mut self, now: Monotonic) {
-        for peer in &mut self.0 {
+        for peer in &mut self.all {
             let Peer { connected, view, floor, .. } = *peer;
             *peer = Peer { connected, view, floor, since: now, ..Peer::default() };
         }
     }
 
     pub(crate) fn get(&self, index: ValidatorIndex) -> Option<&Peer> {
-        self.0.get(index.to_usize())
+        self.all.get(index.to_usize())
     }
 
     pub(crate) fn get_mut(&mut self, index: ValidatorIndex) -> Option<&mut Peer> {
-        self.0.get_mut(index.to_usize())
+        self.all.get_mut(index.to_usize())
     }
 
-    /// The reachable ones, ascending.
+    /// The reachable validators and guests, ascending.
     pub(crate) fn connected(&self) -> impl Iterator<Item = (ValidatorIndex, &Peer)> {
-        let indexed = (0..u16::MAX).map(ValidatorIndex::new).zip(&self.0);
+        let indexed = (0..u16::MAX).map(ValidatorIndex::new).zip(&self.all);
         indexed.filter(|(_, peer)| peer.connected)
+    }
+
+    /// The reachable validators of the epoch, ascending.
+    pub(crate) fn connected_validators(&self) -> impl Iterator<Item = ValidatorIndex> {
+        self.connected().map(|(index, _)| index).filter(|index| index.get() < self.validators)
     }
 
     /// Validators that take part as far as we know, this one included.
     pub(crate) fn active(&self) -> usize {
-        self.connected().count().saturating_add(1)
+        self.connected_validators().count().saturating_add(1)
     }
 }

@@ -56,6 +56,9 @@ impl Core {
         if waiting || now < self.timers.propose_at(&self.config) || !self.has_leader_work(now) {
             return;
         }
+        if self.is_boundary(&parent) {
+            return self.propose_again(cx, parent_view, parent);
+        }
         if !self.lane_work(&self.work.lead) {
             return self.compose(cx, parent_view, parent, Vec::new());
         }
@@ -68,7 +71,7 @@ impl Core {
     /// Whether nothing but time and work keeps this validator from proposing; then what it would build on.
     pub(crate) fn may_propose(&self) -> Option<(View, Hash)> {
         let untouched = self.rounds.get(&self.view).is_none_or(|round| round.facts == Facts::default());
-        if self.leader(self.view) != self.me() || !untouched || self.halted.is_some() {
+        if self.leader(self.view) != self.me() || !untouched || !self.may_sign() {
             return None;
         }
         let (parent_view, parent) = self.parent_for(self.view).ok()?;
@@ -157,7 +160,7 @@ impl Core {
             parent: parent_id,
             proposer: self.me(),
             validators: self.set_hash,
-            next_validators: Hash::ZERO,
+            next_validators: self.next_validators_at(executed_height, parent.header).unwrap_or(Hash::ZERO),
             params: self.config.params_hash,
             lanes_root: lanes_root(&advanced(parent.cut, &body.lanes)),
             executed_height,

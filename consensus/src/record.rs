@@ -1,5 +1,6 @@
 //! What the core keeps in its log, and how a place in the log is named.
 
+use crate::epoch::EpochRecord;
 use althing_types::{Block, Certificate, Evidence, SignedVote};
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -40,4 +41,6 @@ pub enum Record {
     Block(Box<Block>) = 2,
     /// Evidence that is in no final block yet (R9).
     Evidence(Evidence) = 3,
+    /// How the epoch began whose records follow (E3).
+    Epoch(Box<EpochRecord>) = 4,
 }

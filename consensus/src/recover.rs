@@ -1,6 +1,6 @@
 //! Starting and restarting: the log is replayed whole before anything else happens (rule D9).
 
-use althing_types::{Certificate, Hash, SignedVote, View};
+use althing_types::{Certificate, Epoch, Hash, SignedVote, View};
 
 use althing_types::canary::{Canary, seeded};
 
@@ -24,6 +24,17 @@ pub enum RecoverError {
         /// The view of the Finalization of the ledger's last block.
         ledger: View,
     },
+    /// The log speaks of a later epoch than the ledger: the ledger is an older copy.
+    #[error("the vote log is in epoch {log}, the ledger in epoch {ledger}: the ledger is an older copy")]
+    LedgerBehind {
+        /// The epoch of a record.
+        log: Epoch,
+        /// The epoch above the ledger's last block.
+        ledger: Epoch,
+    },
+    /// The log says that this epoch has other validators.
+    #[error("the vote log names other validators for this epoch than the ledger")]
+    OtherSet,
     /// The log holds votes of another validator.
     #[error("the vote log belongs to another validator")]
     OtherValidator,
@@ -48,6 +59,7 @@ impl Core {
         anchor_view: View,
         records: Vec<Record>,
     ) -> Result<Self, RecoverError> {
+        let records = config.records_of_epoch(records)?;
         let finalizations = records.iter().filter_map(|record| match record {
             Record::Certificate(Certificate::Finalization(finalization)) => Some(finalization),
             _ => None,
@@ -86,6 +98,8 @@ impl Core {
             Record::Vote(vote) => self.replay_vote(vote)?,
             Record::Block(block) => self.chain.replay(*block),
             Record::Evidence(evidence) => self.accusations.replay(evidence),
+            Record::Epoch(opening) if opening.set.hash() == self.set_hash => self.is_opening_logged = true,
+            Record::Epoch(_) => return Err(RecoverError::OtherSet),
         }
         Ok(())
     }

@@ -34,6 +34,16 @@ impl Results {
         Self { executed: BTreeMap::new(), reported, certified: BTreeMap::new() }
     }
 
+    /// What is known of execution where the next epoch begins. Its validators say anew how far they executed.
+    pub(crate) fn into_next_epoch(self, validators: u16) -> Self {
+        Self { reported: vec![Height::ZERO; usize::from(validators)], ..self }
+    }
+
+    /// How far I executed, by what I computed and what final blocks carry.
+    pub(crate) fn computed(&self) -> Option<Height> {
+        self.executed.last_key_value().map(|(height, _)| *height)
+    }
+
     /// Notes what I computed. An alarm if a certified block says otherwise (X4).
     pub(crate) fn executed(&mut self, me: ValidatorIndex, ours: Summary) -> Option<Alarm> {
         self.executed.insert(ours.height, ours);

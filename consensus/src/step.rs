@@ -25,6 +25,7 @@ impl Core {
             Input::Durable(lsn) => self.on_durable(cx, lsn),
             Input::Work(work) => self.work = work,
             Input::Executed(summary) => self.on_executed(cx, summary),
+            Input::SetChange { height, set } => self.on_set_change(height, set),
             Input::Reported { from, executed } if from != self.me() => self.results.reported(from, executed),
             Input::Reported { .. } => {}
             Input::Evidence(evidence) => self.on_found(cx, evidence),
@@ -62,6 +63,7 @@ impl Core {
     /// hold a Notarization without the Finalize that follows from it (R3).
     fn start<K: Keys>(&mut self, cx: &mut Context<'_, K>) {
         self.started = true;
+        self.log_opening(cx);
         self.timers.enter(cx.monotonic());
         self.timers.tip_since = cx.monotonic();
         self.peers.begin(cx.monotonic());
@@ -76,10 +78,13 @@ impl Core {
         }
     }
 
-    /// A message of another epoch is not for this core (E4).
+    /// A message of another epoch is not for this core, but for what shows how this one ended (E4).
     fn on_message<K: Keys>(&mut self, cx: &mut Context<'_, K>, from: ValidatorIndex, envelope: Envelope) {
-        if from == self.me() || envelope.epoch != self.committee().epoch {
+        if from == self.me() || envelope.epoch < self.committee().epoch {
             return;
+        }
+        if envelope.epoch > self.committee().epoch {
+            return self.on_later_epoch(cx, from, envelope.message);
         }
         let Some(peer) = self.peers.get_mut(from) else { return };
         peer.view = peer.view.max(envelope.view);

@@ -129,12 +129,12 @@ impl Core {
             self.timers.view_expires(&self.config, view, floor),
         ];
         let out = self.leader_out_at(view).filter(|_| self.rounds.get(&view).is_none_or(|it| it.offer.is_none()));
-        let timers = timers.into_iter().flatten().chain(out).filter(|_| undecided && self.halted.is_none());
+        let timers = timers.into_iter().flatten().chain(out).filter(|_| undecided && self.may_sign());
         let propose = self.may_propose().map(|_| self.timers.propose_at(&self.config));
         let repeats = !self.votes_to_repeat().is_empty() || !self.evidence_work().is_empty();
         let repeat = repeats.then_some(self.timers.repeat_at);
         let pushes = self.peers.connected().filter_map(|(_, peer)| self.push_due(peer));
-        let asks = self.fetches.values().map(|fetch| fetch.ask_at).filter(|_| self.peers.active() > 1);
+        let asks = self.fetches.values().map(|fetch| fetch.ask_at).filter(|_| self.peers.connected().next().is_some());
         let moments = timers.chain(propose).chain(repeat).chain(self.tip_overdue_at()).chain(self.clock_wake);
         moments.chain(pushes).chain(asks).filter(|at| *at > now).min()
     }

@@ -109,7 +109,7 @@ impl Core {
             .filter_map(|(view, round)| round.offer.filter(|offer| !offer.justified).map(|offer| (*view, offer)))
             .collect();
         for (view, offer) in open {
-            let Some(parent) = self.chain.block(&offer.vote.digest).map(|block| block.header.parent) else { continue };
+            let Some(parent) = self.stands_on(&offer.vote) else { continue };
             if self.justified(view, offer.vote.parent_view, &parent) == Justified::Yes {
                 self.round_mut(view).offer = Some(Offer { justified: true, ..offer });
             }
@@ -155,7 +155,7 @@ impl Core {
         let turns = u64::from(self.quorums().n()).saturating_mul(2);
         let far = self.view.above(self.floor.view) > turns;
         let overdue = self.tip_overdue_at().is_some_and(|at| now >= at);
-        far || overdue || self.results_work() || !self.evidence_work().is_empty()
+        far || overdue || self.results_work() || self.change_work() || !self.evidence_work().is_empty()
     }
 
     /// When a tip that is not final becomes work: Δ after it was certified, because its finalize votes are on their
@@ -192,7 +192,7 @@ impl Core {
     pub(crate) fn nullify<K: Keys>(&mut self, cx: &mut Context<'_, K>) {
         let (view, floor) = (self.view, self.floor.view);
         let may = self.rounds.get(&view).is_none_or(|round| round.facts.may_nullify(view, floor));
-        if !may || self.halted.is_some() || !self.should_nullify(cx) {
+        if !may || !self.may_sign() || !self.should_nullify(cx) {
             return;
         }
         let report = self.round_mut(view).facts.report();

@@ -136,7 +136,7 @@ impl Core {
     pub(crate) fn finalize<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: Finalize) {
         let floor = self.floor.view;
         let may = self.round_mut(vote.view).facts.may_finalize(vote.view, floor);
-        if may && self.halted.is_none() {
+        if may && self.may_sign() {
             self.cast(cx, Vote::Finalize(vote));
         }
     }
@@ -194,7 +194,8 @@ impl Core {
 
     fn proposal(&self, vote: SignedVote, notarize: &Notarize) -> Option<Proposal> {
         let block = self.chain.block(&notarize.digest)?.clone();
-        let justification = self.justification(notarize.view, notarize.parent_view, &block.header.parent);
+        let stands_on = self.stands_on(notarize).unwrap_or(block.header.parent);
+        let justification = self.justification(notarize.view, notarize.parent_view, &stands_on);
         Some(Proposal { vote, block, justification })
     }
 

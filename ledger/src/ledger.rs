@@ -93,7 +93,11 @@ impl<S: OrderedStore> Ledger<S> {
         if given.block.header.height <= head.header.height {
             return self.recall(&given, id);
         }
-        let cut = self.cut_above(&head, &given.block)?;
+        let mut cut = self.cut_above(&head, &given.block)?;
+        if given.block.header.ends_epoch() {
+            // Lanes begin anew (E3).
+            cut.clear();
+        }
         let height = given.block.header.height;
         let batches =
             arrange(&given.block, &head.cut, &given.batches).map_err(|fault| LedgerError::Batches { height, fault })?;

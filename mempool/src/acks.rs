@@ -57,7 +57,7 @@ impl Mempool {
     /// Says what changed, once it is time to or when a batch of ours leaves anyway; and everything once more after
     /// 4 Δ of rest, in case that the last word was lost.
     pub(crate) fn acknowledge(&mut self, cx: &mut Context<'_>) {
-        let to = self.connected();
+        let to = if self.config.is_validator() { self.connected() } else { Vec::new() };
         if self.ack_at.is_some_and(|at| cx.now >= at) {
             let acks = self.acks(self.unsaid.iter().copied());
             (self.ack_at, self.unsaid) = (None, Default::default());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use althing_types::canary::{Canary, seeded};
 use althing_types::{
-    BATCH_TRANSACTIONS_MAX, Batch, BatchHead, Committee, Hash, LaneTip, LimitParams, Scheme, SignedBatch,
+    BATCH_TRANSACTIONS_MAX, Batch, BatchHead, Committee, Epoch, Hash, LaneTip, LimitParams, Scheme, SignedBatch,
     SignedTransaction, TransactionError, ValidatorIndex, encoded_len,
 };
 
@@ -161,6 +161,11 @@ impl RejectedBatch {
     /// The batch.
     pub(crate) const fn signed(&self) -> &Arc<SignedBatch> {
         &self.signed
+    }
+
+    /// The epoch that it names.
+    pub fn epoch(&self) -> Epoch {
+        self.signed.batch.epoch
     }
 
     /// The lane and number that it names, and its digest.

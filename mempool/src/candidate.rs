@@ -125,8 +125,10 @@ pub enum DropReason {
     Waited,
     /// A block that came by another lane decided it.
     Decided,
-    /// The lane fell silent.
+    /// The lane fell silent, or the node is no validator any more.
     Silent,
+    /// The next epoch began, and its lanes' shares of a block are too small for it.
+    TooLarge,
 }
 
 /// What the executed state expects next in a sequence lane.

@@ -46,8 +46,13 @@ pub trait Signer {
 pub struct Config {
     /// The chain, the epoch and its validators.
     pub committee: Committee,
-    /// Which of them this one is.
+    /// Which of them this one is. An index at or above the size of the set is a guest's: a node that is known and no
+    /// validator of this epoch. It has no lane.
     pub me: ValidatorIndex,
+    /// How many guests are known. Their indices follow those of the validators.
+    pub guests: u16,
+    /// The epoch before and who this one was in it; none in epoch 0.
+    pub previous: Option<(Committee, ValidatorIndex)>,
     /// The chain's parameters.
     pub params: ChainParams,
     /// Bytes of the batch log that nobody needs any more, after which it is replaced. Default 64 MiB.
@@ -65,7 +70,12 @@ impl Config {
         Share::of(&self.params.limits, self.committee.set.count())
     }
 
-    /// The number of this validator's own lane.
+    /// Whether this node is a validator of the epoch.
+    pub(crate) fn is_validator(&self) -> bool {
+        self.me.get() < self.committee.set.count()
+    }
+
+    /// The number of this validator's own lane. A guest's stands for no lane.
     pub(crate) fn own_lane(&self) -> u32 {
         u32::from(self.me.get())
     }

@@ -122,6 +122,9 @@ impl Mempool {
     fn peer_to_ask(&self, question: &Due) -> Option<ValidatorIndex> {
         let Range { lane, last, .. } = question.range;
         let mut connected = self.connected();
+        if connected.is_empty() {
+            connected = self.connected_with_guests();
+        }
         connected.retain(|peer| !self.underway.is_from(*peer, lane, last));
         let owner = u16::try_from(lane).ok().map(ValidatorIndex::new)?;
         let first = [question.proposer, owner].into_iter().filter(|index| connected.contains(index));

@@ -33,6 +33,7 @@ mod batch;
 mod build;
 mod candidate;
 mod config;
+mod epoch;
 mod fetch;
 mod input;
 mod journal;

@@ -24,6 +24,7 @@ impl Mempool {
     /// validator a batch is acknowledged when it is durable here.
     pub(crate) fn cut(&mut self, cx: &mut Context<'_>) {
         let room = room_of_batch(&self.config.share().of_batch());
+        self.cut_carried(cx, &room);
         while self.may_cut() && (self.is_all_acknowledged() || self.pool.fills(&room)) {
             let taken = self.pool.take(&room);
             if taken.is_empty() {
@@ -34,7 +35,12 @@ impl Mempool {
     }
 
     fn may_cut(&self) -> bool {
-        !self.is_silent && self.pool.is_ready() && !self.own_window_is_full()
+        self.has_room_to_cut() && self.pool.is_ready()
+    }
+
+    /// Whether our lane may hold one more batch.
+    pub(crate) fn has_room_to_cut(&self) -> bool {
+        !self.is_silent && !self.own_window_is_full()
     }
 
     /// Whether a quorum acknowledged our newest batch, and so all of ours.
@@ -43,10 +49,16 @@ impl Mempool {
     }
 
     fn cut_batch(&mut self, cx: &mut Context<'_>, taken: Vec<(Hash, Arc<Verified<SignedTransaction>>)>) {
+        let inner = |(id, transaction): (Hash, Arc<Verified<SignedTransaction>>)| {
+            (id, Arc::unwrap_or_clone(transaction).into_inner())
+        };
+        self.seal(cx, taken.into_iter().map(inner).collect());
+    }
+
+    /// Makes the next batch of our lane of these transactions, signs it and hands it to the log.
+    pub(crate) fn seal(&mut self, cx: &mut Context<'_>, taken: Vec<(Hash, SignedTransaction)>) {
         let Some(top) = self.own().map(Lane::tip) else { return };
-        let (ids, transactions): (Vec<Hash>, Vec<_>) = taken.into_iter().unzip();
-        let transactions: Vec<SignedTransaction> =
-            transactions.into_iter().map(|transaction| Arc::unwrap_or_clone(transaction).into_inner()).collect();
+        let (ids, transactions): (Vec<Hash>, Vec<SignedTransaction>) = taken.into_iter().unzip();
         let bytes = transactions.iter().map(|transaction| {
             Bytes::new(transaction.to_bytes()).expect("nothing longer than the longest transaction is admitted")
         });
@@ -155,7 +167,8 @@ impl Mempool {
         if !self.is_silent {
             self.is_silent = true;
             cx.out.push(Output::Silent);
-            let ids = self.pool.clear();
+            let mut ids = self.pool.clear();
+            ids.extend(self.let_go(|_, _| true));
             Self::dropped(cx, ids, DropReason::Silent);
         }
     }

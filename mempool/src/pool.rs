@@ -94,7 +94,7 @@ impl Entry {
 }
 
 /// Bytes that a transaction of this length takes in a batch.
-fn in_batch(bytes: usize) -> u64 {
+pub(crate) fn in_batch(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(ITEM_FRAME_BYTES)
 }
 
@@ -215,6 +215,14 @@ impl Pool {
             }
         }
         gone
+    }
+
+    /// Removes what fits no batch with this room.
+    pub(crate) fn drop_beyond(&mut self, room: &Share) -> Vec<Hash> {
+        let beyond = self.entries.iter().filter(|(_, entry)| !entry.size().fits(room));
+        let ids: Vec<Hash> = beyond.map(|(id, _)| *id).collect();
+        ids.iter().for_each(|id| drop(self.detach(id)));
+        ids
     }
 
     /// Removes everything.

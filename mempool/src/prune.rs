@@ -69,6 +69,7 @@ impl Mempool {
 
     /// Transactions that need no second attempt leave the pool.
     pub(crate) fn on_decided(&mut self, cx: &mut Context<'_>, decided: &[Hash], sequences: &[NextSequence]) {
+        self.forget_carried(decided);
         let mut gone = self.pool.decide(decided);
         gone.extend(sequences.iter().flat_map(|known| self.pool.learn_sequence(known)).collect::<Vec<_>>());
         Self::drop_each(cx, gone);
@@ -77,19 +78,20 @@ impl Mempool {
     /// Replaces the log when enough of it is not needed any more. Our newest batch always stays in it (D6).
     pub(crate) fn compact(&mut self, cx: &mut Context<'_>) {
         let max = self.config.log_garbage_bytes_max;
-        if self.journal.bytes().saturating_sub(self.held_bytes()) <= max {
+        if self.journal.bytes().saturating_sub(self.held_bytes().saturating_add(self.carried.bytes())) <= max {
             return;
         }
         let newest = self.newest_own.as_ref();
         let newest = newest.filter(|(tip, _)| self.own().is_none_or(|lane| lane.held(tip.seq, tip.tip).is_none()));
         let newest = newest.map(|(_, batch)| batch.clone());
         let marker = newest.as_ref().map_or(0, |batch| u64::try_from(encoded_len(&**batch)).unwrap_or(u64::MAX));
-        let needed = self.held_bytes().saturating_add(marker);
+        let needed = self.held_bytes().saturating_add(marker).saturating_add(self.carried.bytes());
         if self.journal.bytes().saturating_sub(needed) <= max {
             return;
         }
         let held = self.lanes.iter().flat_map(Lane::all_held).map(|batch| batch.signed().clone());
-        let batches: Vec<Arc<SignedBatch>> = newest.into_iter().chain(held).collect();
+        let carried = self.carried.batches().iter().cloned();
+        let batches: Vec<Arc<SignedBatch>> = carried.chain(newest).chain(held).collect();
         self.journal.compact(batches, needed, cx.out);
     }
 }

@@ -8,6 +8,7 @@ use althing_types::{Hash, Height, LaneTip, Monotonic, SignedBatch, TimeMs, Valid
 use crate::batch::CheckedBatch;
 use crate::build::Proposed;
 use crate::config::{Config, LANE_BATCHES_MAX, LANE_BYTES_MAX, Signer};
+use crate::epoch::Carried;
 use crate::journal::{Journal, Lsn};
 use crate::judge::{Checking, Walk};
 use crate::lane::{Ack, Lane};
@@ -32,7 +33,7 @@ pub struct Mempool {
     pub(crate) pool: Pool,
     /// All lanes by number.
     pub(crate) lanes: Vec<Lane>,
-    /// All validators by index; the entry of this one is unused.
+    /// All validators by index, then the guests; the entry of this one is unused.
     pub(crate) peers: Vec<Peer>,
     pub(crate) journal: Journal,
     /// Blocks that are judged, and final ones that the ledger has not committed.
@@ -41,6 +42,8 @@ pub struct Mempool {
     pub(crate) underway: Underway,
     /// Transactions in batches of our own lane that are not decided, with the batch's number.
     pub(crate) in_flight: BTreeMap<Hash, u64>,
+    /// Transactions of the epoch before that wait for a batch of ours (E3).
+    pub(crate) carried: Carried,
     /// Our newest batch. It stays in the log when nobody needs it any more, so that a restart can tell a lane that is
     /// all committed from one that was lost (D6).
     pub(crate) newest_own: Option<(LaneTip, Arc<SignedBatch>)>,
@@ -123,13 +126,14 @@ impl Mempool {
         Self {
             pool: Pool::default(),
             lanes: (0..validators).map(lane).collect(),
-            peers: vec![Peer::default(); usize::from(validators)],
+            peers: vec![Peer::default(); usize::from(validators.saturating_add(config.guests))],
             journal: Journal::with_bytes(log_bytes),
             checks: BTreeMap::new(),
             underway: Underway::default(),
             in_flight: BTreeMap::new(),
+            carried: Carried::default(),
             newest_own: None,
-            is_silent: false,
+            is_silent: !config.is_validator(),
             touched: BTreeSet::new(),
             must_judge: false,
             unsaid: BTreeSet::new(),
@@ -222,6 +226,14 @@ impl Mempool {
 
     /// The reachable validators, ascending.
     pub(crate) fn connected(&self) -> Vec<ValidatorIndex> {
+        let validators = self.config.committee.set.count();
+        let mut connected = self.connected_with_guests();
+        connected.retain(|index| index.get() < validators);
+        connected
+    }
+
+    /// The reachable validators and guests, ascending.
+    pub(crate) fn connected_with_guests(&self) -> Vec<ValidatorIndex> {
         let indexed = (0..u16::MAX).map(ValidatorIndex::new).zip(&self.peers);
         indexed.filter(|(index, peer)| peer.connected && *index != self.config.me).map(|(index, _)| index).collect()
     }

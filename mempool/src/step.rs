@@ -176,7 +176,8 @@ impl Mempool {
         }
         let Some(peer) = self.peers.get_mut(index.to_usize()) else { return };
         *peer = peer.anew(connected);
-        if connected {
+        let both = self.config.is_validator() && index.get() < self.config.committee.set.count();
+        if connected && both {
             self.acknowledge_all(cx, vec![index]);
         }
     }

@@ -2,19 +2,11 @@
 
 use std::sync::Arc;
 
+use super::Contact;
 use althing_consensus::{Alarm, Envelope, Record};
 use althing_mempool::{AdmitError, CheckedBatch, DataMessage, DropReason, Known, Range, SharedBatch};
-use althing_types::{Block, Epoch, Evidence, Finalization, Hash, Height, SignedBatch, ValidatorIndex};
+use althing_types::{Block, Committee, Epoch, Evidence, Finalization, Hash, Height, SignedBatch};
 use borsh::{BorshDeserialize, BorshSerialize};
-
-/// Who should get a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recipients {
-    /// Every other validator.
-    All,
-    /// These, ascending.
-    Some(Vec<ValidatorIndex>),
-}
 
 /// A message to other validators. Tags are never reused.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -45,7 +37,9 @@ pub enum Note {
     /// Something that an operator must know.
     Alarm(Box<Alarm>),
     /// A validator sent or signed something that no honest one does.
-    Misbehaved(ValidatorIndex, &'static str),
+    Misbehaved(Contact, &'static str),
+    /// An epoch began.
+    Epoch(Epoch),
     /// This validator's own lane is silent until the next epoch, because batches of it were lost (rule D6).
     Silent,
 }
@@ -83,8 +77,8 @@ pub enum Action {
     },
     /// Send a message. What it depends on is durable.
     Send {
-        /// To whom.
-        to: Recipients,
+        /// To whom; never this one.
+        to: Vec<Contact>,
         /// The message.
         message: Message,
     },
@@ -92,9 +86,11 @@ pub enum Action {
     /// for each sender.
     CheckBatch {
         /// Who sent it.
-        from: ValidatorIndex,
+        from: Contact,
         /// The batch.
         batch: SharedBatch,
+        /// The validators by whom it is checked.
+        committee: Arc<Committee>,
     },
     /// Execute and commit a final block; answer with [`crate::Event::Committed`]. Blocks come in the order
     /// of their heights.
@@ -109,16 +105,25 @@ pub enum Action {
     /// Send final blocks above this height to a peer, from the ledger.
     ServeBlocks {
         /// Who asks.
-        to: ValidatorIndex,
+        to: Contact,
         /// The height of the last final block that it has.
         above: Height,
+        /// The envelope of the answer, with this validator's hints.
+        hints: Box<Envelope>,
+    },
+    /// Send a peer of an earlier epoch the Finalization that ended that epoch, from the ledger.
+    ServeEnd {
+        /// Who.
+        to: Contact,
+        /// Its epoch.
+        epoch: Epoch,
         /// The envelope of the answer, with this validator's hints.
         hints: Box<Envelope>,
     },
     /// Send batches to a peer, from the ledger, from the highest down.
     ServeBatches {
         /// Who asks.
-        to: ValidatorIndex,
+        to: Contact,
         /// The epoch of the lane.
         epoch: Epoch,
         /// Which.

@@ -9,7 +9,7 @@ use althing_consensus::{Envelope, Message as ConsensusMessage, RUN_BLOCKS_MAX, R
 use althing_ledger::{Committed, FinalBlock, Ledger, LedgerError, OrderedBatch, Reader};
 use althing_mempool::{ANSWER_BYTES_MAX, BATCHES_MAX, CheckedBatch, DataMessage, NextSequence, Range, SharedBatch};
 use althing_storage::OrderedStore;
-use althing_types::{Block, Epoch, Finalization, Hash, Height, List, Replay, encoded_len};
+use althing_types::{Block, Certificate, Epoch, Finalization, Hash, Height, List, Replay, encoded_len};
 
 use super::{Message, Outcome};
 
@@ -31,7 +31,9 @@ pub fn commit<S: OrderedStore>(ledger: &mut Ledger<S>, block: FinalBlock) -> Res
     let moved = included.clone().filter_map(|id| sequences.get(&id).copied()).collect();
     let decided = included.chain(committed.skipped.iter().map(|skipped| skipped.id)).collect();
     let cut = ledger.head().cut.clone();
-    let outcome = Outcome { summary: committed.summary, cut, decided, sequences: moved };
+    // No transaction can change the validators yet.
+    let change = None;
+    let outcome = Outcome { summary: committed.summary, cut, decided, sequences: moved, change };
     Ok((committed, outcome))
 }
 
@@ -52,6 +54,18 @@ pub fn run_above<S: OrderedStore>(reader: &Reader<S>, above: Height) -> Result<O
     let Some(run) = reader.run(above, RUN_BLOCKS_MAX)? else { return Ok(None) };
     let (blocks, link) = (List::truncated(run.blocks), List::truncated(run.link));
     Ok(Some(Run { blocks, link, finalization: run.finalization }))
+}
+
+/// What ended an epoch, as an answer to a peer that is still in it; none if it has not ended here.
+pub fn end_of_epoch<S: OrderedStore>(
+    reader: &Reader<S>,
+    hints: Envelope,
+    epoch: Epoch,
+) -> Result<Option<Message>, LedgerError> {
+    let finalization = reader.boundary(epoch)?;
+    let certificates = finalization.map(|finalization| List::truncated(vec![Certificate::Finalization(finalization)]));
+    let envelope = |certificates| Envelope { message: ConsensusMessage::Certificates(certificates), ..hints };
+    Ok(certificates.map(|certificates| Message::Consensus(Box::new(envelope(certificates)))))
 }
 
 /// Committed batches of a lane as a message to a peer; none if there are none to send.

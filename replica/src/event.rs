@@ -2,7 +2,9 @@
 
 use althing_consensus::Envelope;
 use althing_mempool::{Candidate, CheckedBatch, DataMessage, NextSequence, RejectedBatch};
-use althing_types::{Hash, LaneTip, Summary, ValidatorIndex};
+use althing_types::{Hash, LaneTip, Summary, ValidatorSet};
+
+use super::Contact;
 
 /// What can happen to a replica. Everything from outside was decoded within its limits.
 #[derive(Clone, Debug)]
@@ -14,21 +16,21 @@ pub enum Event {
     /// A message of consensus arrived.
     Consensus {
         /// Who sent it.
-        from: ValidatorIndex,
+        from: Contact,
         /// What it says.
         envelope: Box<Envelope>,
     },
     /// A message of the data plane arrived. Batches in it come back as [`Event::Batch`] once they were checked.
     Data {
         /// Who sent it.
-        from: ValidatorIndex,
+        from: Contact,
         /// What it says.
         message: DataMessage,
     },
     /// A batch was checked, in the order in which the batches of one connection arrived.
     Batch {
         /// Who sent it.
-        from: ValidatorIndex,
+        from: Contact,
         /// The batch, or what is wrong with it.
         checked: Result<CheckedBatch, RejectedBatch>,
     },
@@ -41,7 +43,7 @@ pub enum Event {
     /// A validator became reachable or unreachable.
     Peer {
         /// Who.
-        index: ValidatorIndex,
+        contact: Contact,
         /// Whether messages to it can arrive.
         connected: bool,
     },
@@ -58,4 +60,6 @@ pub struct Outcome {
     pub decided: Vec<Hash>,
     /// The sequence lanes that it moved on.
     pub sequences: Vec<NextSequence>,
+    /// The change of the validator set that the state after it holds, if one is pending.
+    pub change: Option<ValidatorSet>,
 }

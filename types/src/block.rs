@@ -125,6 +125,16 @@ impl Header {
     pub fn id(&self) -> Hash {
         Hash::of(Tag::BlockId, self)
     }
+
+    /// Whether the block is the last of its epoch (rule E1).
+    pub fn ends_epoch(&self) -> bool {
+        self.next_validators != Hash::ZERO
+    }
+
+    /// The epoch of a child of this block, once this block is final.
+    pub fn epoch_above(&self) -> Epoch {
+        if self.ends_epoch() { self.epoch.next() } else { self.epoch }
+    }
 }
 
 impl Summary {

@@ -69,11 +69,15 @@ pub enum Canary {
     NothingFetched,
     /// L10: a lane is pruned when its batch is final, before the ledger has committed it.
     PrunedEarly,
+    /// E1: a pending change ends no epoch.
+    EpochNeverEnds,
+    /// E2: a boundary block may have a child in its epoch.
+    ChildOfBoundary,
 }
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::QuorumMinusOne,
         Self::NullifyQuorumMinusOne,
         Self::FastQuorumMinusOne,
@@ -105,6 +109,8 @@ impl Canary {
         Self::AncestorsUnchecked,
         Self::NothingFetched,
         Self::PrunedEarly,
+        Self::EpochNeverEnds,
+        Self::ChildOfBoundary,
     ];
 }
 

@@ -388,6 +388,15 @@ impl Certificate {
         }
     }
 
+    /// The certificate's epoch.
+    pub const fn epoch(&self) -> Epoch {
+        match self {
+            Self::Notarization(certificate) => certificate.vote.epoch,
+            Self::Nullification(certificate) => certificate.epoch,
+            Self::Finalization(certificate) => certificate.vote.epoch,
+        }
+    }
+
     /// Verifies the certificate with the validators of its epoch.
     pub fn verify(&self, scheme: &impl Scheme, committee: &Committee) -> Result<(), CertificateError> {
         match self {

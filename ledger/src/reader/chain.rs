@@ -95,12 +95,37 @@ impl<S: OrderedStore> Reader<S> {
             if bytes > RUN_BLOCK_BYTES_MAX && !blocks.is_empty() {
                 break;
             }
+            let ends_epoch = block.header.ends_epoch();
             blocks.push(block);
+            if ends_epoch {
+                // One certificate, of one epoch, stands for all of a run.
+                break;
+            }
         }
         let Some(last) = blocks.last().map(|block| block.header.height) else { return Ok(None) };
         let certificate = self.certificate_from(last, u64::try_from(RUN_LINK_MAX).unwrap_or(u64::MAX))?;
         let Some((certified, finalization)) = certificate else { return Ok(None) };
         Ok(Some(Run { blocks, link: self.headers(last.next(), certified)?, finalization }))
+    }
+
+    /// The Finalization of the last block of an epoch; none while the epoch goes on. Costs a search by halves in the
+    /// headers.
+    pub fn boundary(&self, epoch: Epoch) -> Result<Option<Finalization>, LedgerError> {
+        let (mut low, mut high) = (0, self.head().header.height.get());
+        // The lowest height of a later epoch, or one above the head.
+        while low <= high {
+            let middle = low.saturating_add(high.saturating_sub(low) / 2);
+            let header = self.header(Height::new(middle))?.ok_or_else(|| LedgerError::corrupt("a header"))?;
+            if header.epoch > epoch {
+                let Some(below) = middle.checked_sub(1) else { return Ok(None) };
+                high = below;
+            } else {
+                low = middle.saturating_add(1);
+            }
+        }
+        let last = Height::new(high);
+        let ends = self.header(last)?.is_some_and(|header| header.epoch == epoch && header.ends_epoch());
+        if ends { self.finalization(last) } else { Ok(None) }
     }
 
     /// The summary of a height with the version of the state tree after it; none above the last committed block.

@@ -14,14 +14,14 @@ use althing_consensus::Envelope;
 use althing_ledger::{LedgerError, Reader};
 use althing_mempool::Range;
 use althing_storage::OrderedStore;
-use althing_types::{Epoch, Height, ValidatorIndex};
+use althing_types::{Epoch, Height};
 use metrics::counter;
 
 use super::clock::Clock;
 use super::mailbox::{Mail, Mailbox, Refused};
 use super::outbox::Outbox;
 use super::stop::{Stop, spawn};
-use crate::replica::{Message, Recipients, archive};
+use crate::replica::{Contact, Message, archive};
 
 /// Requests of one peer that wait at most: what the machines let it ask for within Δ.
 const REQUESTS_MAX: usize = 32;
@@ -37,6 +37,13 @@ pub(crate) enum Request {
     Blocks {
         /// The height.
         above: Height,
+        /// The envelope of the answer.
+        hints: Box<Envelope>,
+    },
+    /// What ended an epoch that the peer is still in.
+    End {
+        /// The epoch.
+        epoch: Epoch,
         /// The envelope of the answer.
         hints: Box<Envelope>,
     },
@@ -63,7 +70,7 @@ pub(crate) struct Answering<S> {
 
 /// Who wants what.
 #[derive(Debug)]
-pub(crate) struct Requests(Mailbox<(ValidatorIndex, Request)>);
+pub(crate) struct Requests(Mailbox<(Contact, Request)>);
 
 impl Requests {
     /// Takes in requests of so many validators.
@@ -72,7 +79,7 @@ impl Requests {
     }
 
     /// Lets a request wait, if its sender has not too many waiting.
-    pub(crate) fn offer(&self, from: ValidatorIndex, request: Request) -> Result<(), Refused> {
+    pub(crate) fn offer(&self, from: Contact, request: Request) -> Result<(), Refused> {
         self.0.offer_from(from.to_usize(), (from, request), REQUESTS_MAX)
     }
 
@@ -84,11 +91,11 @@ impl Requests {
 
 /// What each peer may still get at this moment.
 #[derive(Debug, Default)]
-struct Budgets(BTreeMap<ValidatorIndex, (u64, Duration)>);
+struct Budgets(BTreeMap<Contact, (u64, Duration)>);
 
 impl Budgets {
     /// Whether a peer may get something now.
-    fn has_room(&mut self, peer: ValidatorIndex, now: Duration) -> bool {
+    fn has_room(&mut self, peer: Contact, now: Duration) -> bool {
         let (bytes, since) = self.0.entry(peer).or_insert((BYTES_AT_ONCE, now));
         let millis = u64::try_from(now.saturating_sub(*since).as_millis()).unwrap_or(u64::MAX);
         let earned = millis.saturating_mul(BYTES_PER_SECOND) / 1_000;
@@ -99,7 +106,7 @@ impl Budgets {
     }
 
     /// Charges an answer. The last one may be more than there is room for: none is cut.
-    fn charge(&mut self, peer: ValidatorIndex, answer: usize) {
+    fn charge(&mut self, peer: Contact, answer: usize) {
         if let Some((bytes, _)) = self.0.get_mut(&peer) {
             *bytes = bytes.saturating_sub(u64::try_from(answer).unwrap_or(u64::MAX));
         }
@@ -123,7 +130,7 @@ impl<S: OrderedStore + 'static> Answering<S> {
                 if !budgets.has_room(to, self.clock.uptime()) {
                     counter!("althing_sync_refused_total").increment(1);
                 } else if let Some(message) = self.answer(request)? {
-                    budgets.charge(to, self.outbox.send(&Recipients::Some(vec![to]), &message));
+                    budgets.charge(to, self.outbox.send(&[to], &message));
                 }
             }
         }
@@ -133,6 +140,7 @@ impl<S: OrderedStore + 'static> Answering<S> {
     fn answer(&self, request: Request) -> Result<Option<Message>, LedgerError> {
         let (kind, answer) = match request {
             Request::Blocks { above, hints } => ("blocks", archive::blocks_above(&self.reader, *hints, above)?),
+            Request::End { epoch, hints } => ("end", archive::end_of_epoch(&self.reader, *hints, epoch)?),
             Request::Batches { epoch, range } => ("batches", archive::batches_down(&self.reader, epoch, &range)?),
         };
         counter!("althing_sync_served_total", "kind" => kind).increment(u64::from(answer.is_some()));
@@ -146,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_asks_for_all_it_can_get_waits_and_the_others_do_not() {
-        let (greedy, modest) = (ValidatorIndex::new(1), ValidatorIndex::new(2));
+        let (greedy, modest) = (Contact::new(1), Contact::new(2));
         let (mut budgets, answer) = (Budgets::default(), 1 << 20);
         let mut taken = 0;
         while budgets.has_room(greedy, Duration::ZERO) {
@@ -175,9 +183,9 @@ mod tests {
             range: Range { lane: 0, first: 1, last: 1, tip: althing_types::Hash::ZERO },
         };
         for _ in 0..REQUESTS_MAX {
-            assert!(requests.offer(ValidatorIndex::new(0), request()).is_ok());
+            assert!(requests.offer(Contact::new(0), request()).is_ok());
         }
-        assert_eq!(requests.offer(ValidatorIndex::new(0), request()), Err(Refused::Full));
-        assert!(requests.offer(ValidatorIndex::new(1), request()).is_ok());
+        assert_eq!(requests.offer(Contact::new(0), request()), Err(Refused::Full));
+        assert!(requests.offer(Contact::new(1), request()).is_ok());
     }
 }

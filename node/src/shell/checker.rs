@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use althing_mempool::{SharedBatch, check_batch};
-use althing_types::{Committee, Ed25519, LimitParams, ValidatorIndex};
+use althing_types::{Committee, Ed25519, LimitParams};
 use metrics::histogram;
 
 use super::inbox::Credit;
 use super::mailbox::{Mail, Mailbox};
 use super::stop::{Stop, spawn};
 use super::turns::Order;
-use crate::replica::Event;
+use crate::replica::{Contact, Event};
 
 /// Threads at most: beyond that the disk and the replica are what a node waits for.
 const THREADS_MAX: usize = 4;
@@ -22,8 +22,9 @@ const THREADS_MAX: usize = 4;
 /// A batch to check.
 #[derive(Debug)]
 struct Check {
-    from: ValidatorIndex,
+    from: Contact,
     batch: SharedBatch,
+    committee: Arc<Committee>,
     credit: Option<Credit>,
 }
 
@@ -34,31 +35,31 @@ pub(crate) struct Checker {
 }
 
 impl Checker {
-    /// Starts as many threads as the machine has cores for, at most [`THREADS_MAX`] and no more than there are senders.
+    /// Starts as many threads as the machine has cores for, at most [`THREADS_MAX`] and no more than there are senders:
+    /// other validators that are known.
     pub(crate) fn start(
-        committee: &Committee,
+        senders: usize,
         limits: LimitParams,
         orders: &Arc<Mailbox<Order>>,
         stop: &Stop,
     ) -> (Self, Vec<JoinHandle<()>>) {
-        let senders = usize::from(committee.set.count()).saturating_sub(1);
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let count = cores.min(THREADS_MAX).min(senders);
         let queues: Vec<_> = (0..count).map(|_| Arc::new(Mailbox::with_senders(0, senders + 1))).collect();
         let thread = |queue: &Arc<Mailbox<Check>>| {
-            let (queue, committee, orders) = (queue.clone(), committee.clone(), orders.clone());
-            spawn("batches-in", stop.clone(), move || run(&queue, &committee, &limits, &orders))
+            let (queue, orders) = (queue.clone(), orders.clone());
+            spawn("batches-in", stop.clone(), move || run(&queue, &limits, &orders))
         };
         let threads = queues.iter().map(thread).collect();
         (Self { queues }, threads)
     }
 
-    /// Queues a batch; the replica hears of it by [`Event::Batch`].
-    pub(crate) fn check(&self, from: ValidatorIndex, batch: SharedBatch, credit: Option<Credit>) {
+    /// Queues a batch, to be checked by the validators of its epoch; the replica hears of it by [`Event::Batch`].
+    pub(crate) fn check(&self, from: Contact, batch: SharedBatch, committee: Arc<Committee>, credit: Option<Credit>) {
         // Without a thread there is no other validator, and nobody whose batch this could be.
         let place = from.to_usize().checked_rem(self.queues.len());
         if let Some(queue) = place.and_then(|place| self.queues.get(place)) {
-            queue.post_from(from.to_usize(), Check { from, batch, credit });
+            queue.post_from(from.to_usize(), Check { from, batch, committee, credit });
         }
     }
 
@@ -69,11 +70,11 @@ impl Checker {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the shell: it measures how long a check takes")]
-fn run(queue: &Mailbox<Check>, committee: &Committee, limits: &LimitParams, orders: &Mailbox<Order>) {
+fn run(queue: &Mailbox<Check>, limits: &LimitParams, orders: &Mailbox<Order>) {
     while let Mail::Some(checks) = queue.take(None, 1) {
-        for Check { from, batch, credit } in checks {
+        for Check { from, batch, committee, credit } in checks {
             let began = std::time::Instant::now();
-            let checked = check_batch(batch.0, committee, limits, &Ed25519);
+            let checked = check_batch(batch.0, &committee, limits, &Ed25519);
             histogram!("althing_batch_check_seconds").record(began.elapsed());
             let event = Box::new(Event::Batch { from, checked });
             let order = match credit {

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use althing_network::{Class, Misbehaviour, Receiver, Topic, Verdict};
-use althing_types::{PublicKey, ValidatorIndex};
+use althing_types::PublicKey;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::desk::Desk;
 use super::mailbox::Mailbox;
 use super::turns::Order;
-use crate::replica::{Event, Message, wire};
+use crate::replica::{Contact, Event, Message, wire};
 
 /// Bytes of votes and proposals of one peer that may wait for the replica.
 const TALK_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -39,19 +39,19 @@ pub(crate) struct Inbox {
 
 #[derive(Debug)]
 struct Sender {
-    index: ValidatorIndex,
+    contact: Contact,
     talk: Arc<Semaphore>,
     bulk: Arc<Semaphore>,
 }
 
 impl Inbox {
-    /// Takes in frames of the validators with these node keys, which stand in the order of their indices.
+    /// Takes in frames of the validators with these node keys, which stand in the order of the directory.
     pub(crate) fn new(keys: &[PublicKey], orders: Arc<Mailbox<Order>>, desk: Arc<OnceLock<Desk>>) -> Self {
         let bulk = (BULK_BYTES_MAX / keys.len().max(1)).max(BULK_BYTES_MIN);
         let budget = |bytes: usize| Arc::new(Semaphore::new(bytes / UNIT_BYTES));
-        let sender = |index| Sender { index, talk: budget(TALK_BYTES_MAX), bulk: budget(bulk) };
-        let indices = (0..).map(ValidatorIndex::new);
-        Self { validators: keys.iter().copied().zip(indices.map(sender)).collect(), orders, desk }
+        let sender = |contact| Sender { contact, talk: budget(TALK_BYTES_MAX), bulk: budget(bulk) };
+        let contacts = (0..).map(Contact::new);
+        Self { validators: keys.iter().copied().zip(contacts.map(sender)).collect(), orders, desk }
     }
 }
 
@@ -69,18 +69,18 @@ impl Receiver for Inbox {
         let credit = budget.clone().acquire_many_owned(units).await;
         let credit = credit.map_err(|_| Misbehaviour::new("a frame that nobody takes in any more"))?;
         let event = match message {
-            Message::Consensus(envelope) => Event::Consensus { from: sender.index, envelope },
-            Message::Data(message) => Event::Data { from: sender.index, message },
+            Message::Consensus(envelope) => Event::Consensus { from: sender.contact, envelope },
+            Message::Data(message) => Event::Data { from: sender.contact, message },
         };
-        self.orders.post_from(sender.index.to_usize(), Order::Message(Box::new(event), Arc::new(credit)));
+        self.orders.post_from(sender.contact.to_usize(), Order::Message(Box::new(event), Arc::new(credit)));
         Ok(())
     }
 
     fn connected(&self, peer: &PublicKey, is_connected: bool) {
         if let Some(sender) = self.validators.get(peer) {
             // Among its messages, so that none of an earlier connection follows the end of it.
-            let event = Order::event(Event::Peer { index: sender.index, connected: is_connected });
-            self.orders.post_from(sender.index.to_usize(), event);
+            let event = Order::event(Event::Peer { contact: sender.contact, connected: is_connected });
+            self.orders.post_from(sender.contact.to_usize(), event);
         }
     }
 
@@ -182,6 +182,6 @@ mod tests {
         inbox.connected(&key(3), true);
         let Mail::Some(heard) = orders.take(None, 9) else { panic!("nothing came") };
         let [Order::Event(event)] = &heard[..] else { panic!("there are {} orders", heard.len()) };
-        assert!(matches!(**event, Event::Peer { index, connected: true } if index == ValidatorIndex::new(1)));
+        assert!(matches!(**event, Event::Peer { contact, connected: true } if contact == Contact::new(1)));
     }
 }

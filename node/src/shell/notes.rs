@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use althing_consensus::Alarm;
 use althing_mempool::{AdmitError, DropReason};
-use althing_types::{EvidenceKind, ValidatorIndex};
+use althing_types::EvidenceKind;
 use metrics::counter;
 
 use super::clock::Clock;
 use super::fork_file::ForkFile;
 use super::outbox::Outbox;
 use super::tracker::{News, Tracker};
-use crate::replica::Note;
+use crate::replica::{Contact, Note};
 
 /// How long a wrong of one peer is not told again.
 const TOLD_FOR: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ pub(crate) struct Notes {
     outbox: Outbox,
     forks: ForkFile,
     /// When each wrong of each peer was told, and how often it was seen since. There are a few kinds.
-    told: BTreeMap<(ValidatorIndex, &'static str), (Duration, u64)>,
+    told: BTreeMap<(Contact, &'static str), (Duration, u64)>,
 }
 
 impl Notes {
@@ -66,6 +66,7 @@ impl Notes {
                 );
             }
             Note::Misbehaved(peer, what) => self.misbehaved(peer, what),
+            Note::Epoch(epoch) => tracing::info!(epoch = epoch.get(), "a new epoch begins"),
             Note::Silent => tracing::error!(
                 "this validator takes no transactions in until the next epoch: batches of it were lost (rule D6), or it is \
                  accused because another process signs with its key (rule L8); `althing evidence list` says which"
@@ -78,7 +79,11 @@ impl Notes {
     /// evidence; one that can prove a fork writes the proof and ends.
     fn raise(&mut self, alarm: &Alarm) {
         match alarm {
-            Alarm::Misbehaved { peer, what } => self.misbehaved(*peer, what),
+            // The replica says whom by a note of its own.
+            Alarm::Misbehaved { .. } => {}
+            Alarm::OtherValidators { theirs } => {
+                tracing::error!(%theirs, "the epoch ended with other validators than this node computed; it votes no more");
+            }
             Alarm::ResultsDiffer { ours, theirs } => {
                 tracing::error!(?ours, ?theirs, "a leader carries another result than ours");
             }
@@ -93,7 +98,7 @@ impl Notes {
     }
 
     /// A validator sent or signed what no honest one does.
-    fn misbehaved(&mut self, peer: ValidatorIndex, what: &'static str) {
+    fn misbehaved(&mut self, peer: Contact, what: &'static str) {
         counter!("althing_misbehaviour_total", "peer" => peer.get().to_string()).increment(1);
         self.outbox.misbehaved(peer, what);
         let now = self.clock.uptime();
@@ -128,6 +133,7 @@ fn news_of(reason: DropReason) -> News {
         DropReason::SequenceUsed => "another transaction used its sequence number",
         DropReason::Waited => "the sequence numbers before its own did not come",
         DropReason::Decided => "a block of another lane decided it",
+        DropReason::TooLarge => "a new epoch began, and its lanes are too small for it",
         DropReason::Silent => "this validator lost data and orders nothing until the next epoch",
     };
     News::Dropped(why.to_owned())

@@ -254,7 +254,7 @@ impl Node {
         let inbox = Inbox::new(&node_keys, orders.clone(), desk.clone());
         // What arrives before the replica's first step waits for it, within the peers' budgets.
         let network = p2p.map(|options| runtime.block_on(p2p::start(options, inbox))).transpose()?;
-        let outbox = Outbox::new(network.as_ref().map(Network::handle), node_keys, me);
+        let outbox = Outbox::new(network.as_ref().map(Network::handle), node_keys);
 
         let own = genesis.validators().get(me.to_usize()).map(|validator| (validator.node_key, validator.name.clone()));
         let (node_key, name) = own.expect("the validator was found in this document");
@@ -420,7 +420,8 @@ impl Machines {
             }),
         };
         let (index, forks) = (reader.clone(), ForkFile::new(self.data, genesis.clone(), stop.clone()));
-        let (checker, mut threads) = Checker::start(&genesis.committee(), genesis.params().limits, &orders, &stop);
+        let others = genesis.validators().len().saturating_sub(1);
+        let (checker, mut threads) = Checker::start(others, genesis.params().limits, &orders, &stop);
         let requests = Arc::new(Requests::new(genesis.validators().len()));
         let answering = Answering { reader: reader.clone(), requests: requests.clone(), outbox: outbox.clone(), clock };
         let turns = Turns {
@@ -462,8 +463,7 @@ fn start_replica(
     folder: &DataFolder,
     found: Found,
 ) -> Result<Replica, StartError> {
-    let config =
-        replica::Config { committee: genesis.committee(), me, params: *genesis.params(), genesis: genesis.header() };
+    let config = replica::Config::at_genesis(genesis.committee(), me, *genesis.params(), genesis.header());
     let replica = Replica::start(config, found)?;
     if replica.mempool().is_silent && genesis.validator_set().count() == 1 {
         // A chain of one validator has no other that could take transactions in until the next epoch (D6).
@@ -552,5 +552,8 @@ fn found(ledger: &Ledger<RocksStore>, votes: Vec<Record>, batches: Vec<SignedBat
     );
     let accused = ledger.reader().accused(head.header.epoch)?;
     let (header, cut) = (head.header.clone(), head.cut.clone());
-    Ok(Found { header, cut, view: head.view, summaries, accused, votes, batches })
+    let accused = accused.into_iter().map(|index| (header.epoch, index)).collect();
+    // No transaction can change the validators yet.
+    let change = None;
+    Ok(Found { header, cut, view: head.view, summaries, accused, change, votes, batches })
 }

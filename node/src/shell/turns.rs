@@ -213,15 +213,18 @@ impl Turns {
                 Action::Send { to, message } => {
                     self.outbox.send(&to, &message);
                 }
-                Action::CheckBatch { from, batch } => self.checker.check(from, batch, credit.cloned()),
+                Action::CheckBatch { from, batch, committee } => {
+                    self.checker.check(from, batch, committee, credit.cloned());
+                }
                 Action::ServeBlocks { to, above, hints } => self.serve(to, Request::Blocks { above, hints }),
+                Action::ServeEnd { to, epoch, hints } => self.serve(to, Request::End { epoch, hints }),
                 Action::ServeBatches { to, epoch, range } => self.serve(to, Request::Batches { epoch, range }),
             }
         }
     }
 
     /// Hands a request of a peer on. Where too many wait, the peer asks again, or somebody else.
-    fn serve(&self, to: ValidatorIndex, request: Request) {
+    fn serve(&self, to: Contact, request: Request) {
         if self.requests.offer(to, request).is_err() {
             counter!("althing_sync_refused_total").increment(1);
         }

@@ -148,6 +148,13 @@ fn halted(facts: &Facts, consensus: &Snapshot) -> Option<WhyFinding> {
             "keep the data folder as evidence, compare with other validators and versions, and start this one again \
              from a copy of the data that agrees with them",
         ),
+        Alarm::OtherValidators { .. } => (
+            WhyCause::Diverged,
+            "this node computed other validators for the next epoch than were certified, and takes no part in it"
+                .to_owned(),
+            "keep the data folder as evidence, compare with other validators and versions, and start this one again \
+             from a copy of the data that agrees with them",
+        ),
         Alarm::Fork { theirs, .. } => (
             WhyCause::Forked,
             format!(

@@ -186,6 +186,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) random: &'a mut Random,
     pub(crate) node: &'a Node,
     pub(crate) committee: &'a Committee,
+    /// Its own place among them; a number of nobody if it is none of them.
+    pub(crate) me: ValidatorIndex,
     /// Who will hear it.
     pub(crate) receiver: ValidatorIndex,
 }
@@ -194,7 +196,7 @@ impl Scene<'_> {
     /// Signs a vote with the validator's own key.
     fn sign(&self, vote: Vote) -> SignedVote {
         let signature = self.node.keys.signature(&vote.sign_hash(&self.committee.chain));
-        SignedVote { vote, signer: self.node.index, signature }
+        SignedVote { vote, signer: self.me, signature }
     }
 
     /// Whether the receiver belongs to the half that sees the other side.

@@ -7,22 +7,23 @@ mod model;
 mod promises;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use althing_consensus::{Alarm, Envelope, Message as ConsensusMessage};
 use althing_genesis::Genesis;
 use althing_ledger::{Committed, Reader};
 use althing_mempool::{CheckedBatch, DataMessage};
-use althing_replica::{Message, Note};
+use althing_replica::{Contact, Message, Note};
 use althing_storage::FaultyStore;
 use althing_types::{
-    Block, Certificate, Committee, Finality, Finalization, Hash, Header, Height, Notarize, SignedVote, Summary,
-    ValidatorIndex, View, Vote,
+    Block, Certificate, Epoch, Finality, Finalization, Hash, Header, Height, Notarize, SignedVote, Summary, View, Vote,
 };
 
 use self::certificates::Certificates;
 use self::durable::Durable;
 use self::model::Model;
 use self::promises::Promises;
+use super::epochs::Epochs;
 use super::keys::SimulatedKeys;
 use super::node::Disk;
 
@@ -37,6 +38,8 @@ struct Sent {
 /// What the checker needs to know of a block.
 #[derive(Clone, Debug)]
 struct Known {
+    epoch: Epoch,
+    ends_epoch: bool,
     height: Height,
     parent: Hash,
     /// The tips of the lanes that it names: lane, number, digest.
@@ -52,13 +55,13 @@ struct Link {
 
 /// Everything that was seen so far.
 pub(crate) struct Checker {
-    committee: Committee,
+    epochs: Arc<Epochs>,
     keys: SimulatedKeys,
     /// Who is at each place.
-    indices: Vec<ValidatorIndex>,
-    /// Validators that lie, or have two instances.
-    byzantine: BTreeSet<ValidatorIndex>,
-    sent: BTreeMap<(ValidatorIndex, View), Sent>,
+    contacts: Vec<Contact>,
+    /// Nodes that lie, or have two instances.
+    byzantine: BTreeSet<Contact>,
+    sent: BTreeMap<(Contact, Epoch, View), Sent>,
     /// What is durable at each place.
     durable: Vec<Durable>,
     /// Votes that were ever durable anywhere.
@@ -88,15 +91,16 @@ pub(crate) struct Checker {
 impl Checker {
     pub(crate) fn new(
         genesis: &Genesis,
+        epochs: Arc<Epochs>,
         keys: SimulatedKeys,
-        indices: Vec<ValidatorIndex>,
-        byzantine: impl IntoIterator<Item = ValidatorIndex>,
+        contacts: Vec<Contact>,
+        byzantine: impl IntoIterator<Item = Contact>,
     ) -> Self {
-        let places = indices.len();
+        let places = contacts.len();
         Self {
-            committee: genesis.committee(),
+            epochs,
             keys,
-            indices,
+            contacts,
             byzantine: byzantine.into_iter().collect(),
             sent: BTreeMap::new(),
             durable: vec![Durable::default(); places],
@@ -127,12 +131,12 @@ impl Checker {
         }
     }
 
-    pub(crate) fn is_honest(&self, index: ValidatorIndex) -> bool {
-        !self.byzantine.contains(&index)
+    pub(crate) fn is_honest(&self, contact: Contact) -> bool {
+        !self.byzantine.contains(&contact)
     }
 
     fn is_honest_place(&self, place: usize) -> bool {
-        self.is_honest(self.indices[place])
+        self.is_honest(self.contacts[place])
     }
 
     /// The highest height that anyone knows to be final.
@@ -142,8 +146,7 @@ impl Checker {
 
     /// Notes what became durable in the logs of a place. `anew` if they may hold something else than before.
     pub(crate) fn synced(&mut self, place: usize, disk: &Disk, anew: bool) {
-        let own = u32::from(self.indices[place].get());
-        let news = self.durable[place].read(disk, own, anew, &self.committee);
+        let news = self.durable[place].read(disk, self.contacts[place], anew, &self.epochs);
         self.cast.extend(news.votes);
         self.blocks.extend(news.blocks);
         self.batches.extend(news.batches);
@@ -151,11 +154,19 @@ impl Checker {
             return;
         }
         for certificate in news.certificates {
-            let cast = |vote: &SignedVote| self.byzantine.contains(&vote.signer) || self.cast.contains(vote);
-            if let Err(what) = self.certificates.add(&certificate, &self.committee, &self.keys, cast) {
+            if let Err(what) = self.add_certificate(&certificate) {
                 self.fail(format!("the log of place {place} holds {what}"));
             }
         }
+    }
+
+    fn add_certificate(&mut self, certificate: &Certificate) -> Result<(), String> {
+        let Self { certificates, epochs, byzantine, cast, keys, .. } = self;
+        let is_liar = |vote: &SignedVote| {
+            epochs.contact(vote.vote.epoch(), vote.signer).is_some_and(|contact| byzantine.contains(&contact))
+        };
+        let was_cast = |vote: &SignedVote| is_liar(vote) || cast.contains(vote);
+        certificates.add(certificate, epochs.committee(certificate.epoch()), keys, was_cast)
     }
 
     /// A Byzantine validator lost its disks.
@@ -174,7 +185,8 @@ impl Checker {
     /// A message leaves a place.
     pub(crate) fn sends(&mut self, place: usize, message: &Message) {
         if !self.is_honest_place(place) {
-            let own = own_vote(message).filter(|vote| vote.signer == self.indices[place]);
+            let me = self.contacts[place];
+            let own = own_vote(message).filter(|vote| self.signs_as(vote) == Some(me));
             self.cast.extend(own);
             return;
         }
@@ -187,12 +199,18 @@ impl Checker {
         }
     }
 
+    /// Who a vote says signed it.
+    fn signs_as(&self, vote: &SignedVote) -> Option<Contact> {
+        self.epochs.contact(vote.vote.epoch(), vote.signer)
+    }
+
     /// The hints of an envelope speak of durable certificates only (D7).
     fn sends_envelope(&mut self, place: usize, envelope: &Envelope) {
         let durable = &self.durable[place];
-        let floor = envelope.floor == View::ZERO || durable.floor >= envelope.floor;
+        let (epoch, known) = (envelope.epoch, durable.floor(envelope.epoch));
+        let floor = envelope.floor == View::ZERO || known >= envelope.floor;
         let opened = envelope.view.previous();
-        let entered = opened == View::ZERO || durable.floor >= opened || durable.certified.contains(&opened);
+        let entered = opened == View::ZERO || known >= opened || durable.certified.contains(&(epoch, opened));
         self.require(floor && entered, || {
             format!("place {place} announces view {} and floor {} too early", envelope.view, envelope.floor)
         });
@@ -232,8 +250,8 @@ impl Checker {
                 }
             }
         }
-        let index = self.indices[place];
-        self.require(vote.signer == index, || format!("place {place} sent the vote of another: {vote:?}"));
+        let own = self.signs_as(vote) == Some(self.contacts[place]);
+        self.require(own, || format!("place {place} sent the vote of another: {vote:?}"));
         self.sends_consistently(vote);
     }
 
@@ -242,17 +260,22 @@ impl Checker {
     fn is_justified(&self, place: usize, vote: &Notarize) -> bool {
         let durable = &self.durable[place];
         let Some(block) = self.blocks.get(&vote.digest) else { return false };
-        let certified = if vote.parent_view == View::ZERO {
-            self.is_genesis(&block.parent)
+        let (epoch, at) = (vote.epoch, vote.parent_view);
+        let certified = if at == View::ZERO {
+            self.begins(epoch, &block.parent)
         } else {
-            durable.built_on.contains(&(vote.parent_view, block.parent))
+            // A boundary block may stand on itself (E2), and nothing else may stand on it in its epoch.
+            let again = block.ends_epoch && durable.built_on.contains(&(epoch, at, vote.digest));
+            let is_boundary = self.blocks.get(&block.parent).is_some_and(|it| it.ends_epoch && it.epoch == epoch);
+            again || (durable.built_on.contains(&(epoch, at, block.parent)) && !is_boundary)
         };
-        let between = vote.parent_view.next().get()..vote.view.get();
-        certified && between.map(View::new).all(|view| durable.skipped.contains(&view))
+        let between = at.next().get()..vote.view.get();
+        certified && between.map(View::new).all(|view| durable.skipped.contains(&(epoch, view)))
     }
 
     fn sends_consistently(&mut self, vote: &SignedVote) {
-        let sent = self.sent.entry((vote.signer, vote.vote.view())).or_default();
+        let Some(signer) = self.signs_as(vote) else { return };
+        let sent = self.sent.entry((signer, vote.vote.epoch(), vote.vote.view())).or_default();
         if let Vote::Notarize(it) = vote.vote
             && !sent.notarized.contains(&(it.parent_view, it.digest))
             && sent.finalized.iter().any(|finalized| *finalized != it.digest)
@@ -302,6 +325,12 @@ impl Checker {
         }
     }
 
+    /// Whether an epoch begins above a block.
+    fn begins(&self, epoch: Epoch, digest: &Hash) -> bool {
+        let ends_before = |block: &Known| block.ends_epoch && block.epoch.next() == epoch;
+        if epoch == Epoch::ZERO { self.is_genesis(digest) } else { self.blocks.get(digest).is_some_and(ends_before) }
+    }
+
     fn is_genesis(&self, digest: &Hash) -> bool {
         *digest == self.model.genesis()
     }
@@ -310,7 +339,7 @@ impl Checker {
     fn batches_of(&self, block: &Known) -> Vec<Hash> {
         let mut digests = Vec::new();
         for (lane, top, tip) in &block.lanes {
-            let below = self.tip_below(block.parent, *lane);
+            let below = self.tip_below(block.parent, block.epoch, *lane);
             let (mut seq, mut digest) = (*top, *tip);
             while seq > below {
                 digests.push(digest);
@@ -321,10 +350,10 @@ impl Checker {
         digests
     }
 
-    /// The number of a lane's tip after a block.
-    fn tip_below(&self, digest: Hash, lane: u32) -> u64 {
+    /// The number of a lane's tip after a block, in an epoch.
+    fn tip_below(&self, digest: Hash, epoch: Epoch, lane: u32) -> u64 {
         let mut next = digest;
-        while let Some(block) = self.blocks.get(&next) {
+        while let Some(block) = self.blocks.get(&next).filter(|block| block.epoch == epoch) {
             if let Some((_, seq, _)) = block.lanes.iter().find(|(of, _, _)| *of == lane) {
                 return *seq;
             }
@@ -364,20 +393,14 @@ impl Checker {
         if let Some(what) = self.lacks(place, digest) {
             self.fail(format!("place {place} handed over height {height} too early: {what}"));
         }
-        let added = self.certificates.add(
-            &Certificate::Finalization(finalization.clone()),
-            &self.committee,
-            &self.keys,
-            |vote| self.byzantine.contains(&vote.signer) || self.cast.contains(vote),
-        );
-        if let Err(what) = added {
+        if let Err(what) = self.add_certificate(&Certificate::Finalization(finalization.clone())) {
             self.fail(format!("place {place} hands over with {what}"));
         }
-        let certified = self.durable[place].floor >= finalization.vote.view;
+        let certified = self.durable[place].floor(finalization.vote.epoch) >= finalization.vote.view;
         self.require(certified, || {
             format!("place {place} handed over height {height} before its certificate was durable")
         });
-        self.is_on_enough_disks(height, digest);
+        self.is_on_enough_disks(height, digest, block.header.epoch);
         for summary in &block.body.results {
             let known = self.results.get(&summary.height);
             let same = known == Some(summary);
@@ -394,12 +417,17 @@ impl Checker {
         let below = self.headers.get(&header.height.previous())?;
         let lag = header.height.get() - header.executed_height.get().min(header.height.get());
         let carried = header.executed_height.get().checked_sub(below.executed_height.get());
+        let carried_up_to = self.headers.get(&header.executed_height)?;
+        let set_hash = self.epochs.has(header.epoch).then(|| self.epochs.committee(header.epoch).set.hash());
+        let ends = self.epochs.has(header.epoch).then(|| self.epochs.next_validators(header, carried_up_to));
+        let of_epoch = header.epoch == below.epoch_above();
         let rules = [
             (header.time > below.time, "is not later than its parent"),
-            (header.chain == below.chain && header.epoch == below.epoch, "is of another chain or epoch"),
-            (header.validators == below.validators && header.params == below.params, "names other validators"),
-            (header.next_validators == Hash::ZERO && header.ext.is_empty(), "holds what no rule gives a meaning"),
-            (header.proposer.get() < self.committee.set.count(), "is of nobody"),
+            (header.chain == below.chain && of_epoch, "is of another chain or epoch"),
+            (set_hash == Some(header.validators) && header.params == below.params, "names other validators"),
+            (ends == Some(header.next_validators), "ends its epoch, or does not, against the state"),
+            (header.ext.is_empty(), "holds what no rule gives a meaning"),
+            (header.proposer.get() < self.epochs.committee(header.epoch).set.count(), "is of nobody"),
             (header.executed_height < header.height, "carries the result of itself"),
             (carried == Some(body.results.len() as u64), "carries results with a gap"),
             (body.results.len() <= self.k, "carries too many results"),
@@ -410,15 +438,17 @@ impl Checker {
     }
 
     /// At least f + 1 honest disks hold what is final, as long as there are no more of them than f (L4).
-    fn is_on_enough_disks(&mut self, height: Height, digest: Hash) {
-        if self.byzantine.len() > usize::from(self.committee.set.quorums().f()) {
+    fn is_on_enough_disks(&mut self, height: Height, digest: Hash, epoch: Epoch) {
+        let faulty = usize::from(self.epochs.committee(epoch).set.quorums().f());
+        let belongs = |contact: &Contact| self.epochs.index_of(epoch, *contact).is_some();
+        if self.byzantine.iter().filter(|contact| belongs(contact)).count() > faulty {
             return;
         }
         let Some(block) = self.blocks.get(&digest) else { return };
         let batches = self.batches_of(block);
-        let honest = (0..self.indices.len()).filter(|place| self.is_honest_place(*place));
+        let honest = (0..self.contacts.len()).filter(|place| self.is_honest_place(*place));
         let holders = honest.filter(|place| batches.iter().all(|batch| self.holds(*place, batch))).count();
-        let needed = usize::from(self.committee.set.quorums().f()) + 1;
+        let needed = faulty + 1;
         self.require(holders >= needed, || format!("only {holders} disks hold the batches of height {height}"));
     }
 
@@ -475,20 +505,30 @@ impl Checker {
         }
         let blamed = match note {
             Note::Evidence(evidence) => {
-                let proven = evidence.verify(&self.keys, &self.committee).is_ok();
+                let committee = self.epochs.committee(evidence.epoch());
+                let proven = evidence.verify(&self.keys, committee).is_ok();
+                let culprit = self.epochs.contact(evidence.epoch(), evidence.culprit());
                 self.require(proven, || format!("evidence that proves nothing: {evidence:?}"));
-                self.is_honest(evidence.culprit())
+                culprit.is_none_or(|culprit| self.is_honest(culprit))
             }
             Note::Misbehaved(peer, _) => self.is_honest(*peer),
             Note::Alarm(alarm) => match &**alarm {
-                Alarm::Misbehaved { peer, .. } => self.is_honest(*peer),
                 // A lying leader may carry results of its own.
                 Alarm::ResultsDiffer { .. } => self.byzantine.is_empty(),
-                Alarm::Diverged { .. } | Alarm::Fork { .. } => true,
+                Alarm::Diverged { .. }
+                | Alarm::Fork { .. }
+                | Alarm::OtherValidators { .. }
+                // The replica says whom by a note of its own.
+                | Alarm::Misbehaved { .. } => true,
             },
             Note::Silent => true,
             _ => false,
         };
+        if let Note::Epoch(epoch) = note
+            && self.epochs.index_of(*epoch, self.contacts[place]).is_none()
+        {
+            self.promises.left(place, &self.model);
+        }
         self.require(!blamed, || format!("false alarm at place {place}: {note:?}"));
         let told = self.promises.noted(place, note, &self.durable[place], &self.model);
         if let Err(what) = told {

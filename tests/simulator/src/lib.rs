@@ -17,6 +17,7 @@ mod campaign;
 mod canaries;
 mod checker;
 mod clients;
+mod epochs;
 pub mod explore;
 mod keys;
 mod node;

@@ -25,6 +25,8 @@ struct Arguments {
 enum Run {
     /// Networks whose kind, faults and Byzantine validators are drawn from their seeds
     Seeds(Range),
+    /// Networks whose validators change, with faults as in seeds
+    Epochs(Range),
     /// Cases of Twins: one validator in two instances under enumerated partitions
     Twins(Range),
     /// Seeds in which the last validator follows one strategy
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
     keep_panics_of_runs();
     match Arguments::parse().run {
         Run::Seeds(range) => simulate(&range, "seeds", "seeds", Options::drawn),
+        Run::Epochs(range) => simulate(&range, "seeds", "seeds", Options::with_epochs),
         Run::Twins(range) => simulate(&range, "cases of Twins", "cases", twins_case),
         Run::Strategy { name, range } => match Strategy::ALL.into_iter().find(|it| it.name() == name) {
             Some(strategy) => simulate(&range, "seeds", "seeds", |seed| Options::with_strategy(seed, strategy)),

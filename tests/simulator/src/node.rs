@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use althing_consensus::{Message as ConsensusMessage, Proposal, Record};
+use althing_consensus::{Message as ConsensusMessage, Opening, Proposal, Record};
 use althing_genesis::Genesis;
-use althing_ledger::{FinalBlock, Ledger, LedgerError, SPACES};
-use althing_replica::{Config, Found, LogLimits, Message, Outcome, Replica, StartError, archive};
+use althing_ledger::{FinalBlock, Ledger, LedgerError, Reader, SPACES};
+use althing_replica::{Config, Contact, Found, LogLimits, Message, Outcome, Replica, StartError, archive};
 use althing_storage::{FaultyStore, RECORD_BYTES_MAX, StoreFaultPlan};
-use althing_types::{Hash, SignedBatch, ValidatorIndex, View, decode};
+use althing_types::{Epoch, Hash, SignedBatch, View, decode};
 
+use super::epochs::Epochs;
 use super::keys::SimulatedKeys;
 use super::random::Random;
 use super::writer::{DiskLog, Writer};
@@ -36,7 +37,7 @@ pub(crate) struct Running {
     pub(crate) blocks: VecDeque<FinalBlock>,
     pub(crate) executing: bool,
     /// When the last batch of each sender is checked.
-    pub(crate) checked_at: BTreeMap<ValidatorIndex, u64>,
+    pub(crate) checked_at: BTreeMap<Contact, u64>,
     /// When the next wake-up is scheduled.
     pub(crate) wake: Option<u64>,
 }
@@ -44,7 +45,7 @@ pub(crate) struct Running {
 /// A simulated validator.
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub(crate) index: ValidatorIndex,
+    pub(crate) index: Contact,
     pub(crate) keys: SimulatedKeys,
     pub(crate) disk: Disk,
     /// None while it is down.
@@ -65,7 +66,7 @@ pub(crate) struct Node {
 const SAID_MAX: usize = 256;
 
 impl Node {
-    pub(crate) fn new(index: ValidatorIndex, keys: SimulatedKeys, skew_ms: i64) -> Self {
+    pub(crate) fn new(index: Contact, keys: SimulatedKeys, skew_ms: i64) -> Self {
         let store = FaultyStore::new(SPACES, StoreFaultPlan::default());
         let disk = Disk { votes: DiskLog::new(), batches: DiskLog::new(), store };
         Self {
@@ -125,18 +126,13 @@ impl Node {
     }
 
     /// Opens the disks again, as a process does when it starts.
-    pub(crate) fn start(&mut self, genesis: &Genesis, logs: LogLimits) -> Result<(), StartError> {
+    pub(crate) fn start(&mut self, genesis: &Genesis, epochs: &Epochs, logs: LogLimits) -> Result<(), StartError> {
         self.disk.store.reopen();
         let votes = self.disk.votes.reopen();
         let batches = self.disk.batches.reopen();
         let ledger = Ledger::open(Arc::new(self.disk.store.clone()), genesis).expect("the ledger is whole");
-        let found = found(&ledger, &votes, &batches).expect("the ledger can be read");
-        let config = Config {
-            committee: genesis.committee(),
-            me: self.index,
-            params: *genesis.params(),
-            genesis: genesis.header(),
-        };
+        let found = found(&ledger, epochs, &votes, &batches).expect("the ledger can be read");
+        let config = config(genesis, epochs, self.index, &ledger.reader()).expect("the ledger can be read");
         let replica = Replica::start_with(config, logs, found)?;
         self.running = Some(Running {
             replica,
@@ -151,21 +147,67 @@ impl Node {
         Ok(())
     }
 
+    /// The epoch that it is in; the first while it is down.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.running.as_ref().map_or(Epoch::ZERO, |running| running.replica.epoch())
+    }
+
     /// The height of the last block that the ledger of a running node committed.
     pub(crate) fn height(&self) -> u64 {
         self.running.as_ref().map_or(0, |running| running.ledger.head().header.height.get())
     }
 
     /// Executes and commits the first block that waits.
-    pub(crate) fn commit(&mut self) -> Option<Result<(althing_ledger::Committed, Outcome), LedgerError>> {
+    pub(crate) fn commit(
+        &mut self,
+        epochs: &Epochs,
+    ) -> Option<Result<(althing_ledger::Committed, Outcome), LedgerError>> {
         let running = self.running.as_mut()?;
         let block = running.blocks.pop_front()?;
-        Some(archive::commit(&mut running.ledger, block))
+        let header = block.block.header.clone();
+        let committed = archive::commit(&mut running.ledger, block);
+        Some(committed.map(|(committed, outcome)| {
+            let change = epochs.pending_after(&header).cloned();
+            (committed, Outcome { change, ..outcome })
+        }))
     }
 }
 
-fn found(ledger: &Ledger<FaultyStore>, votes: &[Vec<u8>], batches: &[Vec<u8>]) -> Result<Found, LedgerError> {
+/// What a node reads from its ledger when it starts: which epoch it is in, and how that began.
+fn config(
+    genesis: &Genesis,
+    epochs: &Epochs,
+    me: Contact,
+    reader: &Reader<FaultyStore>,
+) -> Result<Config, LedgerError> {
+    let epoch = reader.head().header.epoch_above();
+    let committee = epochs.committee(epoch).clone();
+    let start = epochs.start(reader, epoch);
+    let before = epoch.get().checked_sub(1).map(Epoch::new);
+    let opening = match before {
+        None => None,
+        Some(before) => reader.boundary(before)?.map(|finalization| Opening {
+            height: start,
+            finalization,
+            previous: epochs.committee(before).clone(),
+        }),
+    };
+    let start = reader.header(start)?.expect("the block that an epoch begins above is committed");
+    let directory = epochs.directory().to_vec();
+    Ok(Config { committee, directory, me, params: *genesis.params(), start, opening })
+}
+
+fn found(
+    ledger: &Ledger<FaultyStore>,
+    epochs: &Epochs,
+    votes: &[Vec<u8>],
+    batches: &[Vec<u8>],
+) -> Result<Found, LedgerError> {
     let head = ledger.head();
+    let mut accused = Vec::new();
+    for epoch in [head.header.epoch_above(), head.header.epoch_above().previous()] {
+        accused.extend(ledger.reader().accused(epoch)?.into_iter().map(|index| (epoch, index)));
+    }
     let vote = |bytes: &Vec<u8>| decode::<Record>(bytes, RECORD_BYTES_MAX).expect("a record of ours");
     let batch = |bytes: &Vec<u8>| decode::<SignedBatch>(bytes, RECORD_BYTES_MAX).expect("a batch of ours");
     Ok(Found {
@@ -173,7 +215,8 @@ fn found(ledger: &Ledger<FaultyStore>, votes: &[Vec<u8>], batches: &[Vec<u8>]) -
         cut: head.cut.clone(),
         view: head.view,
         summaries: ledger.reader().summaries_above(head.header.executed_height)?,
-        accused: ledger.reader().accused(head.header.epoch)?,
+        accused,
+        change: epochs.pending_at(&ledger.reader()),
         votes: votes.iter().map(vote).collect(),
         batches: batches.iter().map(batch).map(Arc::new).collect(),
     })

@@ -15,6 +15,15 @@ pub struct Actor {
     pub(crate) has_twin: bool,
 }
 
+/// How the validators of a run change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EpochScript {
+    /// Who the validators of each epoch are, by their contacts, ascending.
+    pub(crate) members: Vec<Vec<u16>>,
+    /// For each epoch but the last, the height from which on its states hold the change that ends it.
+    pub(crate) changes: Vec<u64>,
+}
+
 /// The kind of network and of misfortune. Times are in milliseconds unless the name says otherwise, chances per mille.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -28,6 +37,8 @@ pub struct Options {
     pub(crate) actors: Vec<Actor>,
     /// Whether those with one instance go on after the faults, when the honest must make progress.
     pub(crate) actors_stay: bool,
+    /// Which validators the epochs have, and when they change; everybody in one epoch if there is none.
+    pub(crate) epochs: Option<EpochScript>,
     /// Partitions one after the other, instead of those that are drawn.
     pub(crate) script: Option<Script>,
     /// How long faults last.
@@ -94,6 +105,7 @@ impl Options {
         Self {
             actors: actors(&mut random, seed, validators),
             actors_stay: random.chance(500),
+            epochs: None,
             script: None,
             fast_path: random.chance(500),
             faults_ms: random.between(1_000, 8_000),
@@ -135,6 +147,44 @@ impl Options {
         Self { validators, actors: vec![actor], ..drawn }
     }
 
+    /// The options of a seed, with validators that change: sets that grow and shrink, one member after the other or all
+    /// at once.
+    pub fn with_epochs(seed: u64) -> Self {
+        let drawn = Self::drawn(seed);
+        let mut random = Random::new(seed ^ 0x0e90_c45e);
+        let validators = random.between(3, 8) as u16;
+        let epochs = random.between(2, 4) as usize;
+        let mut members: Vec<Vec<u16>> = Vec::new();
+        for _ in 0..epochs {
+            let least = u64::from(validators).min(4);
+            let count = if random.chance(300) {
+                random.between(1, least)
+            } else {
+                random.between(least, u64::from(validators))
+            };
+            let mut left: Vec<u16> = (0..validators).collect();
+            let disjoint = members.last().filter(|_| random.chance(300)).cloned().unwrap_or_default();
+            left.retain(|contact| !disjoint.contains(contact) || disjoint.len() == usize::from(validators));
+            while left.len() as u64 > count {
+                left.remove(random.below(left.len() as u64) as usize);
+            }
+            members.push(left);
+        }
+        let mut at = 0;
+        let changes = (1..epochs).map(|_| {
+            at += random.between(1, 8);
+            at
+        });
+        let script = EpochScript { changes: changes.collect(), members };
+        // One liar at most, and only where every set can do without it.
+        let can_lie = script.members.iter().all(|members| members.len() >= 4);
+        let liar = random.below(u64::from(validators)) as u16;
+        let strategy = Strategy::ALL[seed as usize % Strategy::ALL.len()];
+        let actor = Actor { index: liar, strategy, has_twin: strategy == Strategy::Twin };
+        let actors = if can_lie { vec![actor] } else { Vec::new() };
+        Self { validators, actors, epochs: Some(script), ..drawn }
+    }
+
     /// A network in which nothing goes wrong.
     pub(crate) fn calm(seed: u64, validators: u16) -> Self {
         Self {
@@ -143,6 +193,7 @@ impl Options {
             fast_path: false,
             actors: Vec::new(),
             actors_stay: false,
+            epochs: None,
             script: None,
             faults_ms: 1_000,
             streams: true,
@@ -175,13 +226,21 @@ impl Options {
 
     /// What the run is called.
     pub fn name(&self) -> String {
-        let kind = if self.script.is_some() { "twins case" } else { "seed" };
+        let kind = match (&self.script, &self.epochs) {
+            (Some(_), _) => "twins case",
+            (None, Some(_)) => "epochs seed",
+            (None, None) => "seed",
+        };
         format!("{kind} {}", self.seed)
     }
 
     /// The command that runs it again.
     pub fn replay(&self) -> String {
-        let kind = if self.script.is_some() { "twins" } else { "seeds" };
+        let kind = match (&self.script, &self.epochs) {
+            (Some(_), _) => "twins",
+            (None, Some(_)) => "epochs",
+            (None, None) => "seeds",
+        };
         format!("make simulate RUN={kind} FIRST={} SEEDS=1", self.seed)
     }
 

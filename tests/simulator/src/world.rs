@@ -8,16 +8,18 @@ mod scenes;
 mod surroundings;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use althing_consensus::{Envelope, Now};
 use althing_genesis::{DevNetwork, DevRole, Genesis, dev_key};
 use althing_mempool::{CheckedBatch, Range, RejectedBatch, SharedBatch};
 use althing_replica::wire::{Class, Frame};
-use althing_replica::{Event as ReplicaEvent, LogLimits, Message, Outcome as ReplicaOutcome};
-use althing_types::{AssetId, Epoch, Hash, Height, Monotonic, SecretKey, Signature, TimeMs, ValidatorIndex};
+use althing_replica::{Contact, Event as ReplicaEvent, LogLimits, Message, Outcome as ReplicaOutcome};
+use althing_types::{AssetId, Committee, Epoch, Hash, Height, Monotonic, SecretKey, Signature, TimeMs};
 
 use super::checker::Checker;
 use super::clients::{ACCOUNTS, Clients, Submission};
+use super::epochs::Epochs;
 use super::keys::SimulatedKeys;
 use super::node::Node;
 use super::options::Options;
@@ -42,17 +44,19 @@ enum Event {
     /// A validator wakes up.
     Wake { place: usize, life: u64 },
     /// A validator notices whether another can be reached.
-    Notice { place: usize, life: u64, index: ValidatorIndex },
+    Notice { place: usize, life: u64, contact: Contact },
     /// The ledger commits a block.
     Commit { place: usize, life: u64 },
     /// The ledger tells what came of a block.
     Told { place: usize, life: u64, outcome: Box<ReplicaOutcome> },
     /// A batch has been checked.
-    Checked { place: usize, life: u64, from: ValidatorIndex, batch: SharedBatch },
+    Checked { place: usize, life: u64, from: Contact, batch: SharedBatch, committee: Arc<Committee> },
     /// Blocks are read from the ledger for a peer.
-    ServeBlocks { place: usize, life: u64, to: ValidatorIndex, above: Height, hints: Box<Envelope> },
+    ServeBlocks { place: usize, life: u64, to: Contact, above: Height, hints: Box<Envelope> },
     /// Batches are read from the ledger for a peer.
-    ServeBatches { place: usize, life: u64, to: ValidatorIndex, epoch: Epoch, range: Range },
+    ServeBatches { place: usize, life: u64, to: Contact, epoch: Epoch, range: Range },
+    /// What ended an epoch is read from the ledger for a peer.
+    ServeEnd { place: usize, life: u64, to: Contact, epoch: Epoch, hints: Box<Envelope> },
     /// Clients send transactions.
     Clients,
     /// A transaction arrives at a validator.
@@ -138,6 +142,7 @@ pub(crate) struct World {
     random: Random,
     pub(crate) nodes: Vec<Node>,
     genesis: Genesis,
+    epochs: Arc<Epochs>,
     clients: Clients,
     pub(crate) time: u64,
     counter: u64,
@@ -153,7 +158,7 @@ pub(crate) struct World {
     /// How often the connection between two places, the lower first, was lost.
     sessions: BTreeMap<(usize, usize), u64>,
     /// What each place was told of each validator: whether it is connected, and in which session.
-    told: BTreeMap<(usize, ValidatorIndex), (bool, u64)>,
+    told: BTreeMap<(usize, Contact), (bool, u64)>,
     /// When the last frame arrives on each stream.
     arrivals: BTreeMap<(usize, usize, Class), u64>,
     /// What checking a batch came to: it is a pure function, and everybody checks every batch.
@@ -187,12 +192,14 @@ impl World {
         let asset = AssetId::of_genesis(&genesis.first_asset().expect("there is one").symbol);
         let clients = Clients::new(&network, genesis.hash(), asset);
         let keys = keys(&network, &genesis, options.real_signatures);
-        let indices: Vec<ValidatorIndex> = (0..n).chain(options.twins()).map(ValidatorIndex::new).collect();
-        let byzantine = options.actors.iter().map(|actor| ValidatorIndex::new(actor.index));
-        let checker = Checker::new(&genesis, keys[0].clone(), indices.clone(), byzantine);
+        let epochs = Arc::new(Epochs::new(&genesis, options.epochs.as_ref()));
+        let indices: Vec<Contact> = (0..n).chain(options.twins()).map(Contact::new).collect();
+        let byzantine = options.actors.iter().map(|actor| Contact::new(actor.index));
+        let checker = Checker::new(&genesis, epochs.clone(), keys[0].clone(), indices.clone(), byzantine);
         let mut world = Self {
             nodes: Vec::new(),
             genesis,
+            epochs,
             clients,
             time: 1_000_000,
             counter: 0,
@@ -218,7 +225,7 @@ impl World {
         world
     }
 
-    fn populate(&mut self, indices: &[ValidatorIndex], keys: &[SimulatedKeys]) {
+    fn populate(&mut self, indices: &[Contact], keys: &[SimulatedKeys]) {
         for index in indices {
             let skew = self.random.below(2 * self.options.skew_ms + 1) as i64 - self.options.skew_ms as i64;
             self.nodes.push(Node::new(*index, keys[index.to_usize()].clone(), skew));
@@ -284,17 +291,20 @@ impl World {
             Event::VotesSynced { place, life } if self.is_alive(place, life) => self.votes_synced(place),
             Event::BatchesSynced { place, life } if self.is_alive(place, life) => self.batches_synced(place),
             Event::Wake { place, life } if self.is_alive(place, life) => self.wake(place),
-            Event::Notice { place, life, index } if self.is_alive(place, life) => self.noticed(place, index),
+            Event::Notice { place, life, contact } if self.is_alive(place, life) => self.noticed(place, contact),
             Event::Commit { place, life } if self.is_alive(place, life) => self.commit(place),
             Event::Told { place, life, outcome } if self.is_alive(place, life) => self.told(place, outcome),
-            Event::Checked { place, life, from, batch } if self.is_alive(place, life) => {
-                self.checked(place, from, batch);
+            Event::Checked { place, life, from, batch, committee } if self.is_alive(place, life) => {
+                self.checked(place, from, batch, &committee);
             }
             Event::ServeBlocks { place, life, to, above, hints } if self.is_alive(place, life) => {
                 self.serve_blocks(place, to, above, *hints);
             }
             Event::ServeBatches { place, life, to, epoch, range } if self.is_alive(place, life) => {
                 self.serve_batches(place, to, epoch, &range);
+            }
+            Event::ServeEnd { place, life, to, epoch, hints } if self.is_alive(place, life) => {
+                self.serve_end(place, to, epoch, *hints);
             }
             Event::Clients => self.clients_send(),
             Event::Arrive { place, submission } => self.arrive(place, *submission),
@@ -332,7 +342,13 @@ impl World {
                 let (consensus, mempool) = (running.replica.consensus(), running.replica.mempool());
                 format!("{consensus:?}\n      {mempool:?}\n      {} blocks wait", running.blocks.len())
             });
-            format!("\n    validator {}: ledger {} {}", node.index, node.height(), running.unwrap_or_default())
+            format!(
+                "\n    validator {}: epoch {} ledger {} {}",
+                node.index,
+                node.epoch(),
+                node.height(),
+                running.unwrap_or_default()
+            )
         });
         format!("at {} ms{}", self.time / 1000, lines.collect::<String>())
     }

@@ -372,6 +372,7 @@ impl Node {
             view: View::ZERO,
             summaries: Vec::new(),
             accused: Vec::new(),
+            change: None,
             votes: Vec::new(),
             batches: Vec::new(),
         };
@@ -420,7 +421,7 @@ impl Node {
         let carried = header.executed_height;
         let summaries = self.blocks.iter().map(|(_, _, summary)| *summary).filter(|it| it.height > carried).collect();
         let (votes, batches) = (self.votes.clone(), self.batches.clone());
-        Found { header, cut, view: View::ZERO, summaries, accused: Vec::new(), votes, batches }
+        Found { header, cut, view: View::ZERO, summaries, accused: Vec::new(), change: None, votes, batches }
     }
 }
 
@@ -437,7 +438,7 @@ pub(super) fn unreachable_for(seconds: u64, was_connected: bool, trouble: Troubl
 }
 
 fn config(genesis: &Genesis, me: ValidatorIndex) -> Config {
-    Config { committee: genesis.committee(), me, params: *genesis.params(), genesis: genesis.header() }
+    Config::at_genesis(genesis.committee(), me, *genesis.params(), genesis.header())
 }
 
 fn chain(genesis: &Genesis) -> Chain {

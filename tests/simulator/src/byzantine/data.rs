@@ -15,7 +15,7 @@ pub(super) fn respond(strategy: Strategy, scene: &mut Scene<'_>, said: &DataMess
         // Shown to one fewer than a quorum, itself included.
         (Strategy::SelectiveSender, DataMessage::Batch(_)) if scene.receiver.get() + 1 >= quorum => Vec::new(),
         (Strategy::Censor, DataMessage::Acks(acks)) => {
-            let own = u32::from(scene.node.index.get());
+            let own = u32::from(scene.me.get());
             let tips = acks.tips.iter().filter(|tip| tip.lane == own).copied().collect();
             let acks = Acks { epoch: acks.epoch, tips: List::truncated(tips), executed: acks.executed };
             vec![Utterance::now(Message::Data(DataMessage::Acks(acks)))]

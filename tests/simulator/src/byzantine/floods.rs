@@ -86,7 +86,7 @@ fn false_evidence(scene: &mut Scene<'_>) -> Option<Utterance> {
     let accuse = |signer| Evidence::of_votes(SignedVote { signer, ..one }, SignedVote { signer, ..other });
     let pieces: Vec<Evidence> = match scene.random.below(3) {
         0 => accuse(victim).into_iter().collect(),
-        1 => accuse(scene.node.index).into_iter().chain(accuse(victim)).collect(),
+        1 => accuse(scene.me).into_iter().chain(accuse(victim)).collect(),
         _ => return None,
     };
     Some(scene.say(ConsensusMessage::Evidence(List::truncated(pieces))))

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_types::{Certificate, Committee, Finality, Hash, SignedVote, ValidatorIndex, View, Vote};
+use althing_types::{Certificate, Committee, Epoch, Finality, Hash, SignedVote, ValidatorIndex, View, Vote};
 
 use crate::keys::SimulatedKeys;
 
@@ -22,9 +22,9 @@ pub(super) struct Certificates {
     known: BTreeSet<Certificate>,
     /// Votes whose signatures were verified: many certificates hold the same.
     verified: BTreeSet<SignedVote>,
-    skipped: BTreeSet<View>,
-    blocks: BTreeMap<View, BTreeSet<Hash>>,
-    final_blocks: BTreeMap<View, Hash>,
+    skipped: BTreeSet<(Epoch, View)>,
+    blocks: BTreeMap<(Epoch, View), BTreeSet<Hash>>,
+    final_blocks: BTreeMap<(Epoch, View), Hash>,
 }
 
 impl Certificates {
@@ -55,11 +55,11 @@ impl Certificates {
         }
         self.known.insert(certificate.clone());
         self.verified.extend(votes);
-        self.stands_beside(certificate.view(), says(certificate, committee))
+        self.stands_beside((certificate.epoch(), certificate.view()), says(certificate, committee))
     }
 
     /// Beside a final block of a view there is no other block-cert and no skip-cert (15.5).
-    fn stands_beside(&mut self, view: View, says: Says) -> Result<(), String> {
+    fn stands_beside(&mut self, view: (Epoch, View), says: Says) -> Result<(), String> {
         match says {
             Says::Skip => {
                 self.skipped.insert(view);
@@ -67,13 +67,14 @@ impl Certificates {
             Says::Block(digest, is_final) => {
                 self.blocks.entry(view).or_default().insert(digest);
                 if is_final && *self.final_blocks.entry(view).or_insert(digest) != digest {
-                    return Err(format!("two final blocks in view {view}"));
+                    return Err(format!("two final blocks in view {}", view.1));
                 }
             }
         }
         let Some(last) = self.final_blocks.get(&view) else { return Ok(()) };
         let others = self.blocks.get(&view).is_some_and(|blocks| blocks.iter().any(|digest| digest != last));
         if self.skipped.contains(&view) || others {
+            let (_, view) = view;
             return Err(format!("view {view} has a final block, and a certificate to pass it over or build beside it"));
         }
         Ok(())

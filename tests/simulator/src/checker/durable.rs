@@ -1,13 +1,15 @@
 //! What the logs of one validator hold, read from the disks themselves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use althing_consensus::Record;
+use althing_replica::Contact;
 use althing_storage::RECORD_BYTES_MAX;
-use althing_types::{Certificate, Committee, Hash, SignedBatch, SignedTransaction, SignedVote, View, decode};
+use althing_types::{Certificate, Epoch, Hash, Header, SignedBatch, SignedTransaction, SignedVote, View, decode};
 
 use super::certificates::{Says, says};
 use super::{Known, Link};
+use crate::epochs::Epochs;
 use crate::node::Disk;
 
 /// What is durable at one place.
@@ -15,12 +17,12 @@ use crate::node::Disk;
 pub(super) struct Durable {
     /// Votes that were ever durable.
     pub(super) votes: BTreeSet<SignedVote>,
-    /// Views of which a certificate was ever durable, and the view of the highest Finalization.
-    pub(super) certified: BTreeSet<View>,
-    pub(super) floor: View,
+    /// Views of which a certificate was ever durable, and by epoch the view of the highest Finalization.
+    pub(super) certified: BTreeSet<(Epoch, View)>,
+    floors: BTreeMap<Epoch, View>,
     /// Blocks that may be built on, with the view of the certificate that says so, and views that may be passed over.
-    pub(super) built_on: BTreeSet<(View, Hash)>,
-    pub(super) skipped: BTreeSet<View>,
+    pub(super) built_on: BTreeSet<(Epoch, View, Hash)>,
+    pub(super) skipped: BTreeSet<(Epoch, View)>,
     /// Blocks and batches that the logs hold now.
     pub(super) blocks: BTreeSet<Hash>,
     pub(super) batches: BTreeSet<Hash>,
@@ -43,8 +45,13 @@ pub(super) struct News {
 }
 
 impl Durable {
+    /// The view of the highest Finalization of an epoch that was ever durable.
+    pub(super) fn floor(&self, epoch: Epoch) -> View {
+        self.floors.get(&epoch).copied().unwrap_or_default()
+    }
+
     /// Reads what was added since the last time, or everything.
-    pub(super) fn read(&mut self, disk: &Disk, own_lane: u32, anew: bool, committee: &Committee) -> News {
+    pub(super) fn read(&mut self, disk: &Disk, me: Contact, anew: bool, epochs: &Epochs) -> News {
         if anew {
             (self.votes_read, self.batches_read) = (0, 0);
             self.batches.clear();
@@ -54,16 +61,16 @@ impl Durable {
         let mut news = News::default();
         let (votes, batches) = (disk.votes.durable_records(), disk.batches.durable_records());
         for bytes in votes.get(self.votes_read..).unwrap_or_default() {
-            self.vote_record(decode(bytes, RECORD_BYTES_MAX).expect("a record of ours"), committee, &mut news);
+            self.vote_record(decode(bytes, RECORD_BYTES_MAX).expect("a record of ours"), epochs, &mut news);
         }
         for bytes in batches.get(self.batches_read..).unwrap_or_default() {
-            self.batch(&decode(bytes, RECORD_BYTES_MAX).expect("a batch of ours"), own_lane, &mut news);
+            self.batch(&decode(bytes, RECORD_BYTES_MAX).expect("a batch of ours"), me, epochs, &mut news);
         }
         (self.votes_read, self.batches_read) = (votes.len(), batches.len());
         news
     }
 
-    fn vote_record(&mut self, record: Record, committee: &Committee, news: &mut News) {
+    fn vote_record(&mut self, record: Record, epochs: &Epochs, news: &mut News) {
         match record {
             Record::Vote(vote) => {
                 self.votes.insert(vote);
@@ -72,32 +79,36 @@ impl Durable {
             Record::Block(block) => {
                 let digest = block.header.id();
                 let lanes = block.body.lanes.iter().map(|tip| (tip.lane, tip.seq, tip.tip)).collect();
-                let known = Known { height: block.header.height, parent: block.header.parent, lanes };
+                let Header { epoch, height, parent, .. } = block.header;
+                let known = Known { epoch, height, parent, ends_epoch: block.header.ends_epoch(), lanes };
                 self.blocks.insert(digest);
                 news.blocks.push((digest, known));
             }
             Record::Certificate(certificate) => {
                 if let Certificate::Finalization(finalization) = &certificate {
-                    self.floor = self.floor.max(finalization.vote.view);
+                    let floor = self.floors.entry(finalization.vote.epoch).or_default();
+                    *floor = finalization.vote.view.max(*floor);
                 }
-                match says(&certificate, committee) {
-                    Says::Block(digest, _) => self.built_on.insert((certificate.view(), digest)),
-                    Says::Skip => self.skipped.insert(certificate.view()),
+                let (epoch, view) = (certificate.epoch(), certificate.view());
+                match says(&certificate, epochs.committee(epoch)) {
+                    Says::Block(digest, _) => self.built_on.insert((epoch, view, digest)),
+                    Says::Skip => self.skipped.insert((epoch, view)),
                 };
-                self.certified.insert(certificate.view());
+                self.certified.insert((epoch, view));
                 news.certificates.push(certificate);
             }
             // Nothing that a validator says depends on it.
-            Record::Evidence(_) => {}
+            Record::Evidence(_) | Record::Epoch(_) => {}
         }
     }
 
-    fn batch(&mut self, signed: &SignedBatch, own_lane: u32, news: &mut News) {
+    fn batch(&mut self, signed: &SignedBatch, me: Contact, epochs: &Epochs, news: &mut News) {
         let batch = &signed.batch;
         let digest = batch.digest();
         self.batches.insert(digest);
         news.batches.push((digest, Link { seq: batch.seq, previous: batch.previous }));
-        if batch.lane == own_lane {
+        let own_lane = epochs.index_of(batch.epoch, me).map(|index| u32::from(index.get()));
+        if own_lane == Some(batch.lane) {
             let decoded = batch.transactions.iter().map(|bytes| decode::<SignedTransaction>(bytes, RECORD_BYTES_MAX));
             self.own_transactions.extend(decoded.flatten().map(|transaction| transaction.id()));
         }

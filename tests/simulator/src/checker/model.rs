@@ -8,8 +8,8 @@ use althing_ledger::{Committed, Reader};
 use althing_mempool::CheckedBatch;
 use althing_storage::FaultyStore;
 use althing_types::{
-    Action, Address, AssetId, Block, DEPLOY_BYTES_MAX, Hash, Height, Replay, SignedBatch, SignedTransaction, Status,
-    TimeMs, decode,
+    Action, Address, AssetId, Block, DEPLOY_BYTES_MAX, Epoch, Hash, Height, Replay, SignedBatch, SignedTransaction,
+    Status, TimeMs, decode,
 };
 
 /// What the execution of a height must come to.
@@ -35,6 +35,7 @@ pub(crate) struct Model {
     ordered: BTreeMap<Hash, Height>,
     /// The tip of each lane.
     cut: BTreeMap<u32, (u64, Hash)>,
+    epoch: Epoch,
 }
 
 impl Model {
@@ -52,6 +53,7 @@ impl Model {
             decided: BTreeSet::new(),
             ordered: BTreeMap::new(),
             cut: BTreeMap::new(),
+            epoch: Epoch::ZERO,
         }
     }
 
@@ -111,6 +113,11 @@ impl Model {
             return Err("a batch was handed over twice".to_owned());
         }
         let mut lanes: Vec<Vec<&SignedBatch>> = Vec::new();
+        if block.header.epoch != self.epoch {
+            // Lanes begin anew with an epoch.
+            self.cut.clear();
+            self.epoch = block.header.epoch;
+        }
         for tip in &block.body.lanes {
             let below = self.cut.insert(tip.lane, (tip.seq, tip.tip)).unwrap_or((0, Hash::ZERO));
             let mut lane = Vec::new();

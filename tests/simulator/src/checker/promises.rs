@@ -28,6 +28,11 @@ impl Promises {
         self.admitted[place].clear();
     }
 
+    /// A place left the validators: what it accepted and no block of the epoch ordered is let go, and clients were told.
+    pub(super) fn left(&mut self, place: usize, model: &Model) {
+        self.accepted.retain(|id, at| *at != place || model.is_decided(id));
+    }
+
     pub(super) fn accepted_count(&self) -> usize {
         self.accepted.len()
     }

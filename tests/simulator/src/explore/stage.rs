@@ -119,8 +119,8 @@ impl Stage {
     }
 
     /// The faulty one is accused from the start, so that evidence against it is no work and changes no block.
-    pub(super) fn accused(&self) -> Option<ValidatorIndex> {
-        self.faulty.map(ValidatorIndex::new)
+    pub(super) fn accused(&self) -> Option<(Epoch, ValidatorIndex)> {
+        self.faulty.map(|index| (Epoch::ZERO, ValidatorIndex::new(index)))
     }
 
     pub(super) fn is_faulty(&self, index: u16) -> bool {
@@ -130,6 +130,8 @@ impl Stage {
     pub(super) fn config(&self, me: u16) -> Config {
         Config {
             committee: self.committee.clone(),
+            guests: 0,
+            opening: None,
             me: ValidatorIndex::new(me),
             params: self.params.consensus,
             params_hash: self.params.hash(),

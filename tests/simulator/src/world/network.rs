@@ -2,7 +2,7 @@
 
 use althing_consensus::Message as ConsensusMessage;
 use althing_replica::wire::{self, Class, Frame};
-use althing_replica::{Event as ReplicaEvent, Message, Recipients};
+use althing_replica::{Contact, Event as ReplicaEvent, Message};
 use althing_types::ValidatorIndex;
 
 use super::{Event, Phase, World, fold};
@@ -10,7 +10,7 @@ use crate::byzantine::{self, Scene, Strategy, Utterance};
 
 impl World {
     /// Sends a message to everybody it is for.
-    pub(super) fn send(&mut self, place: usize, to: &Recipients, message: &Message) {
+    pub(super) fn send(&mut self, place: usize, to: &[Contact], message: &Message) {
         self.note_activity(place);
         let from = self.nodes[place].index;
         let strategy = self.strategy(place).filter(|strategy| *strategy != Strategy::Twin);
@@ -22,10 +22,7 @@ impl World {
         self.outcome.trace = fold(self.outcome.trace, &[frame.len() as u64]);
         for receiver in 0..self.nodes.len() {
             let index = self.nodes[receiver].index;
-            let addressed = match to {
-                Recipients::All => true,
-                Recipients::Some(to) => to.contains(&index),
-            };
+            let addressed = to.contains(&index);
             let lost = self.loses.is_some_and(|loses| loses(place, receiver, message));
             if !addressed || index == from || lost {
                 continue;
@@ -45,10 +42,12 @@ impl World {
 
     /// Lets a Byzantine validator say something to one receiver.
     fn act(&mut self, place: usize, receiver: usize, words: impl FnOnce(&mut Scene<'_>) -> Vec<Utterance>) {
-        let committee = self.genesis.committee();
-        let index = self.nodes[receiver].index;
         let node = &self.nodes[place];
-        let said = words(&mut Scene { random: &mut self.random, node, committee: &committee, receiver: index });
+        let (epoch, nobody) = (node.epoch(), ValidatorIndex::new(u16::MAX));
+        let seat = |contact| self.epochs.index_of(epoch, contact).unwrap_or(nobody);
+        let (me, receiver_seat) = (seat(node.index), seat(self.nodes[receiver].index));
+        let committee = self.epochs.committee(epoch);
+        let said = words(&mut Scene { random: &mut self.random, node, committee, me, receiver: receiver_seat });
         for Utterance { after_us, class, bytes, message } in said {
             if let Some(message) = message {
                 self.checker.sends(place, &message);
@@ -184,24 +183,25 @@ impl World {
             for (place, other) in [(a, b), (b, a)] {
                 let life = self.nodes[place].life;
                 let after = self.random.between(100, 20_000);
-                self.schedule(after, Event::Notice { place, life, index: self.nodes[other].index });
+                self.schedule(after, Event::Notice { place, life, contact: self.nodes[other].index });
             }
         }
     }
 
     /// A validator notices whether another can be reached; one with two instances can while one of them can. A
     /// connection that was lost meanwhile and is there again was lost first.
-    pub(super) fn noticed(&mut self, place: usize, index: ValidatorIndex) {
+    pub(super) fn noticed(&mut self, place: usize, contact: Contact) {
         let cut = |other| self.blocked.contains(&(place, other)) || self.blocked.contains(&(other, place));
-        let others: Vec<usize> = (0..self.nodes.len()).filter(|other| self.nodes[*other].index == index).collect();
+        let others: Vec<usize> = (0..self.nodes.len()).filter(|other| self.nodes[*other].index == contact).collect();
         let noticed = self.options.partition_noticed;
         let connected = others.iter().any(|other| self.nodes[*other].running.is_some() && !(noticed && cut(*other)));
         let session = others.iter().map(|other| self.session(place, *other)).sum();
-        let (was_connected, known) = self.told.insert((place, index), (connected, session)).unwrap_or((false, session));
+        let (was_connected, known) =
+            self.told.insert((place, contact), (connected, session)).unwrap_or((false, session));
         if was_connected && connected && known != session {
-            self.step(place, ReplicaEvent::Peer { index, connected: false });
+            self.step(place, ReplicaEvent::Peer { contact, connected: false });
         }
-        self.step(place, ReplicaEvent::Peer { index, connected });
+        self.step(place, ReplicaEvent::Peer { contact, connected });
     }
 
     pub(super) fn notice_all(&mut self) {

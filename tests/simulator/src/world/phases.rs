@@ -97,6 +97,9 @@ impl World {
             heads.insert((head.header.height, head.summary.state_root));
             self.checker.compare_state(place, &reader);
             self.checker.rests(place, mempool.pool_count);
+            if self.epochs.pending_after(&head.header).is_some() {
+                self.checker.fail(format!("at rest, place {place}: the epoch does not end"));
+            }
             if head.header.executed_height.get() < self.checker.model.last_work() {
                 self.checker.fail(format!("at rest, place {place}: results are not carried"));
             }

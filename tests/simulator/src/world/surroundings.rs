@@ -1,9 +1,11 @@
 //! What surrounds a replica: its logs, its ledger, the thread that checks batches, and the clients at its door.
 
+use std::sync::Arc;
+
 use althing_consensus::Envelope;
 use althing_mempool::{Candidate, LANE_BATCHES_MAX, POOL_TRANSACTIONS_MAX, Range, SharedBatch, check_batch};
-use althing_replica::{Action, Event as ReplicaEvent, Message, Note, Outcome, Recipients, archive};
-use althing_types::{Account, Epoch, Hash, Height, Replay, ValidatorIndex, encode};
+use althing_replica::{Action, Contact, Event as ReplicaEvent, Message, Note, Outcome, archive};
+use althing_types::{Account, Committee, Epoch, Hash, Height, Replay, encode};
 
 use super::{Event, Phase, Submission, World, fold};
 use crate::writer::Command;
@@ -113,7 +115,7 @@ impl World {
                 running.batches.post(Command::Replace(lsn, records));
             }
             Action::Send { to, message } => self.send(place, &to, &message),
-            Action::CheckBatch { from, batch } => self.check_later(place, from, batch),
+            Action::CheckBatch { from, batch, committee } => self.check_later(place, from, batch, committee),
             Action::Execute { block, finalization, batches } => {
                 self.checker.finalized(place, &block, &finalization, &batches);
                 running.blocks.push_back(archive::final_block(*block, *finalization, batches));
@@ -122,6 +124,10 @@ impl World {
             Action::ServeBlocks { to, above, hints } => {
                 let after = self.random.between(20, 2_000);
                 self.schedule(after, Event::ServeBlocks { place, life, to, above, hints });
+            }
+            Action::ServeEnd { to, epoch, hints } => {
+                let after = self.random.between(20, 2_000);
+                self.schedule(after, Event::ServeEnd { place, life, to, epoch, hints });
             }
             Action::ServeBatches { to, epoch, range } => {
                 let after = self.random.between(20, 2_000);
@@ -218,7 +224,8 @@ impl World {
     }
 
     pub(super) fn commit(&mut self, place: usize) {
-        let Some(result) = self.nodes[place].commit() else { return };
+        let epochs = self.epochs.clone();
+        let Some(result) = self.nodes[place].commit(&epochs) else { return };
         match result {
             Err(error) => self.checker.fail(format!("the ledger at place {place}: {error}")),
             Ok((committed, outcome)) => {
@@ -239,7 +246,7 @@ impl World {
         self.step(place, ReplicaEvent::Committed(outcome));
     }
 
-    pub(super) fn serve_blocks(&mut self, place: usize, to: ValidatorIndex, above: Height, hints: Envelope) {
+    pub(super) fn serve_blocks(&mut self, place: usize, to: Contact, above: Height, hints: Envelope) {
         let Some(running) = &self.nodes[place].running else { return };
         match archive::blocks_above(&running.ledger.reader(), hints, above) {
             Err(error) => self.checker.fail(format!("the ledger at place {place}: {error}")),
@@ -247,7 +254,15 @@ impl World {
         }
     }
 
-    pub(super) fn serve_batches(&mut self, place: usize, to: ValidatorIndex, epoch: Epoch, range: &Range) {
+    pub(super) fn serve_end(&mut self, place: usize, to: Contact, epoch: Epoch, hints: Envelope) {
+        let Some(running) = &self.nodes[place].running else { return };
+        match archive::end_of_epoch(&running.ledger.reader(), hints, epoch) {
+            Err(error) => self.checker.fail(format!("the ledger at place {place}: {error}")),
+            Ok(answer) => self.answer(place, to, answer),
+        }
+    }
+
+    pub(super) fn serve_batches(&mut self, place: usize, to: Contact, epoch: Epoch, range: &Range) {
         let Some(running) = &self.nodes[place].running else { return };
         match archive::batches_down(&running.ledger.reader(), epoch, range) {
             Err(error) => self.checker.fail(format!("the ledger at place {place}: {error}")),
@@ -255,16 +270,16 @@ impl World {
         }
     }
 
-    fn answer(&mut self, place: usize, to: ValidatorIndex, answer: Option<Message>) {
+    fn answer(&mut self, place: usize, to: Contact, answer: Option<Message>) {
         if let Some(message) = answer {
-            self.send(place, &Recipients::Some(vec![to]), &message);
+            self.send(place, &[to], &message);
         }
     }
 
     // ---- batches ----
 
     /// The batches of one sender are checked in the order in which they came.
-    fn check_later(&mut self, place: usize, from: ValidatorIndex, batch: SharedBatch) {
+    fn check_later(&mut self, place: usize, from: Contact, batch: SharedBatch, committee: Arc<Committee>) {
         let (low, high) = self.options.check_us;
         let at = self.time + self.random.between(low, high);
         let life = self.nodes[place].life;
@@ -272,16 +287,16 @@ impl World {
         let last = running.checked_at.entry(from).or_default();
         *last = at.max(*last);
         let at = *last;
-        self.schedule_at(at, Event::Checked { place, life, from, batch });
+        self.schedule_at(at, Event::Checked { place, life, from, batch, committee });
     }
 
-    pub(super) fn checked(&mut self, place: usize, from: ValidatorIndex, batch: SharedBatch) {
+    pub(super) fn checked(&mut self, place: usize, from: Contact, batch: SharedBatch, committee: &Committee) {
         let key = (batch.batch.digest(), batch.signature);
         let checked = match self.verdicts.get(&key) {
             Some(known) => known.clone(),
             None => {
-                let (committee, limits) = (self.genesis.committee(), self.genesis.params().limits);
-                let verdict = check_batch(batch.0, &committee, &limits, &self.nodes[place].keys);
+                let limits = self.genesis.params().limits;
+                let verdict = check_batch(batch.0, committee, &limits, &self.nodes[place].keys);
                 self.verdicts.insert(key, verdict.clone());
                 verdict
             }
