@@ -197,11 +197,8 @@ impl Core {
     pub(crate) fn on_later_epoch<K: Keys>(&mut self, cx: &mut Context<'_, K>, from: ValidatorIndex, message: Message) {
         let ours = self.committee().epoch;
         match message {
-            Message::Certificates(certificates) => {
-                let mine = certificates.into_inner().into_iter().filter(|it| it.epoch() == ours).collect::<Vec<_>>();
-                if !mine.is_empty() {
-                    return self.on_certificates(cx, from, mine);
-                }
+            Message::Certificates(certificates) if certificates.iter().any(|it| it.epoch() == ours) => {
+                return self.on_certificates(cx, from, certificates.into_inner());
             }
             Message::Run(run) => return self.on_run(cx, from, *run),
             _ => {}

@@ -66,7 +66,9 @@ impl Core {
         from: ValidatorIndex,
         certificates: Vec<Certificate>,
     ) {
-        for certificate in certificates {
+        // What ended an earlier epoch may come late (E4).
+        let ours = self.committee().epoch;
+        for certificate in certificates.into_iter().filter(|certificate| certificate.epoch() == ours) {
             if !self.accept(cx, from, certificate) {
                 return;
             }

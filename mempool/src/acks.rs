@@ -13,6 +13,7 @@ impl Mempool {
         if from == self.config.me || acks.epoch != self.config.committee.epoch {
             return;
         }
+        self.answer_first(cx, from);
         for tip in &acks.tips {
             let Some(ack) = self.lane_mut(tip.lane).and_then(|lane| lane.acks.get_mut(from.to_usize())) else {
                 continue;
@@ -24,6 +25,17 @@ impl Mempool {
             }
             if tip.lane == self.config.own_lane() {
                 self.on_own_ack(cx, from, tip, is_progress);
+            }
+        }
+    }
+
+    /// A peer that speaks for the first time may have entered the epoch after I did, and lack what I said before (E3).
+    fn answer_first(&mut self, cx: &mut Context<'_>, from: ValidatorIndex) {
+        let first = self.peers.get_mut(from.to_usize()).filter(|peer| peer.connected && !peer.is_heard);
+        if let Some(peer) = first {
+            peer.is_heard = true;
+            if self.config.is_validator() && from.get() < self.config.committee.set.count() {
+                self.acknowledge_all(cx, vec![from]);
             }
         }
     }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use althing_types::{Hash, Height, SignedBatch, SignedTransaction, encoded_len};
+use althing_types::{Hash, Height, Monotonic, SignedBatch, SignedTransaction, encoded_len};
 
 use crate::batch::CheckedBatch;
 use crate::candidate::DropReason;
@@ -29,8 +29,9 @@ pub(crate) struct Carried {
 
 impl Carried {
     fn add(&mut self, batch: &CheckedBatch) {
+        let waiting: BTreeSet<Hash> = self.waiting.iter().map(|(id, _)| *id).collect();
         let transactions = batch.ids().iter().copied().zip(batch.transactions().iter().cloned());
-        self.waiting.extend(transactions);
+        self.waiting.extend(transactions.filter(|(id, _)| !waiting.contains(id)));
         self.batches.push(batch.signed().clone());
         self.bytes = self.bytes.saturating_add(batch.size().bytes);
     }
@@ -56,6 +57,13 @@ impl Carried {
         taken
     }
 
+    /// A batch of this epoch, from the log, holds some of them: they wait no more.
+    pub(crate) fn note_batched(&mut self, ids: &[Hash]) {
+        let batched: BTreeSet<&Hash> = ids.iter().collect();
+        self.waiting.retain(|(id, _)| !batched.contains(id));
+        self.settle();
+    }
+
     fn settle(&mut self) {
         if self.waiting.is_empty() {
             *self = Self::default();
@@ -71,7 +79,7 @@ impl Mempool {
     /// The data plane of the next epoch, once the ledger committed the boundary block at `committed`. The batch log goes
     /// on: places in it are counted on. It is replaced by what it has to keep of the old epoch. Peers have to be told anew.
     #[must_use]
-    pub fn succeed(self, config: Config, committed: Height, out: &mut Vec<Output>) -> Self {
+    pub fn succeed(self, config: Config, committed: Height, now: Monotonic, out: &mut Vec<Output>) -> Self {
         let mut carried = self.carried.clone();
         let own = self.own().into_iter().flat_map(|lane| lane.between(lane.committed(), lane.tip().seq));
         own.for_each(|batch| carried.add(batch));
@@ -80,6 +88,8 @@ impl Mempool {
         let kept = next.carried.batches().to_vec();
         next.journal.compact(kept, next.carried.bytes(), out);
         next.drop_what_cannot_be_ordered(out);
+        // Whatever is said first, peers that are late in this epoch did not hear.
+        next.repeat_at = Some(now.plus(next.config.delta_quarters(16)));
         next
     }
 

@@ -15,6 +15,8 @@ const DOUBLINGS_MAX: u32 = 4;
 pub(crate) struct Peer {
     /// Whether messages to it can arrive.
     pub(crate) connected: bool,
+    /// Whether it acknowledged anything in this epoch since it was connected.
+    pub(crate) is_heard: bool,
     /// The highest batch of our own lane that was sent since it was connected or since it last stood still.
     pub(crate) sent: u64,
     /// When our lane is sent again from the first batch that it has not acknowledged (L3).

@@ -83,6 +83,7 @@ impl Mempool {
             if self.own().is_some_and(|known| known.rival(&batch).is_some()) {
                 return Err(RecoverError::Forked { seq });
             }
+            self.carried.note_batched(batch.ids());
             self.in_flight.extend(batch.ids().iter().map(|id| (*id, seq)));
             for transaction in batch.transactions().iter() {
                 self.pool.note_in_flight(transaction.body().sender, transaction.body().replay);

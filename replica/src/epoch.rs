@@ -56,14 +56,14 @@ impl Passage {
 impl Replica {
     /// The state after a block holds a pending change: consensus learns of it before it learns that the block was executed.
     pub(super) fn note_change(&mut self, height: Height, change: Option<ValidatorSet>) {
-        if let Some(set) = change.filter(|_| self.passage.change.is_none() && self.passage.boundary.is_none()) {
+        if let Some(set) = change.filter(|_| self.passage.change.is_none()) {
             self.tell_consensus(CoreInput::SetChange { height, set: set.hash() });
             self.passage.change = Some((height, set));
         }
     }
 
     /// Begins the next epoch if the ledger committed this one's boundary block.
-    pub(super) fn pass_on(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn pass_on(&mut self, now: Monotonic, out: &mut Vec<Action>) {
         if self.passage.boundary.as_ref().is_none_or(|(header, _)| header.height > self.committed) {
             return;
         }
@@ -78,10 +78,10 @@ impl Replica {
         let previous = std::mem::replace(&mut self.config.committee, Committee { chain, epoch: epoch.next(), set });
         self.config.opening = Some(Opening { height: header.height, finalization: *finalization, previous });
         self.config.start = (*header).clone();
-        self.begin_epoch(*header, out);
+        self.begin_epoch(*header, now, out);
     }
 
-    fn begin_epoch(&mut self, boundary: Header, out: &mut Vec<Action>) {
+    fn begin_epoch(&mut self, boundary: Header, now: Monotonic, out: &mut Vec<Action>) {
         self.seats = Seats::new(&self.config.directory, &self.config.committee.set);
         self.committee = Arc::new(self.config.committee.clone());
         self.handed_over = Vec::new();
@@ -90,7 +90,7 @@ impl Replica {
         let (core, pool) = (self.core.clone(), self.mempool.clone());
         self.core = core.succeed(consensus, Anchor { header: boundary, cut: Vec::new() });
         let mut outputs = Vec::new();
-        self.mempool = pool.succeed(mempool, self.committed, &mut outputs);
+        self.mempool = pool.succeed(mempool, self.committed, now, &mut outputs);
         for output in outputs {
             self.route_mempool(output, out);
         }

@@ -218,7 +218,7 @@ impl Replica {
         self.take(event, now.monotonic, out);
         self.settle(keys, now, out);
         if self.passage.boundary.is_some() {
-            self.pass_on(out);
+            self.pass_on(now.monotonic, out);
             self.settle(keys, now, out);
         }
     }

@@ -91,7 +91,7 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} runs: {} events, {} final blocks, {} transactions executed, {} accepted, {} crashes, {} views, \
-             {} simulated seconds, {} pieces of evidence; slowest recovery {} ms, longest queue of blocks {}",
+             {} epochs ended, {} simulated seconds, {} pieces of evidence; slowest recovery {} ms, longest queue of blocks {}",
             self.runs,
             sum.events,
             sum.blocks,
@@ -99,6 +99,7 @@ impl fmt::Display for Tally {
             sum.accepted,
             sum.crashes,
             sum.views,
+            sum.epochs,
             sum.simulated_ms / 1000,
             sum.evidence,
             sum.recovery_ms,

@@ -96,6 +96,8 @@ pub struct Outcome {
     pub crashes: u64,
     /// The highest view.
     pub views: u64,
+    /// Epochs that ended.
+    pub epochs: u64,
     /// Simulated time in milliseconds.
     pub simulated_ms: u64,
     /// Pieces of evidence that were found.
@@ -117,6 +119,7 @@ impl Outcome {
         self.accepted += other.accepted;
         self.crashes += other.crashes;
         self.views = self.views.saturating_add(other.views);
+        self.epochs += other.epochs;
         self.simulated_ms += other.simulated_ms;
         self.evidence += other.evidence;
         self.fast += other.fast;

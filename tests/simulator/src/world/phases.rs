@@ -34,6 +34,7 @@ impl World {
         self.outcome.simulated_ms = self.time / 1000;
         let running = self.nodes.iter().filter_map(|node| node.running.as_ref());
         let views = running.map(|running| running.replica.consensus().view.get());
+        self.outcome.epochs = self.nodes.iter().map(|node| node.epoch().get()).max().unwrap_or_default();
         self.outcome.views = views.max().unwrap_or_default();
         self.outcome
     }
