@@ -91,8 +91,7 @@ mod tests {
     }
 
     fn set(seeds: &[u8]) -> ValidatorSet {
-        let validator =
-            |seed: &u8| Validator { name: "v".parse().expect("a name"), key: key(*seed), node_key: key(100 + *seed) };
+        let validator = |seed: &u8| Validator { key: key(*seed), node_key: key(100 + *seed) };
         ValidatorSet::new(seeds.iter().map(validator).collect(), 0, false).expect("a set")
     }
 

@@ -8,8 +8,7 @@ use althing_genesis::{DevNetwork, DevRole, Genesis, dev_key};
 use althing_mempool::{Candidate, DataMessage, SharedBatch};
 use althing_types::{
     Action as Act, Address, AssetId, AuthPolicy, AuthProof, Block, Bytes, Hash, LaneTip, List, Monotonic, Replay,
-    Scheme, SecretKey, Signature, SignedBatch, SignedTransaction, Summary, TimeMs, TransactionBody, ValidatorIndex,
-    leaf_hash,
+    Scheme, SecretKey, Signature, SignedBatch, SignedTransaction, Summary, TimeMs, TransactionBody, leaf_hash,
 };
 
 use super::{Action, Config, Event, Found, Note, Outcome, Replica};
@@ -177,7 +176,7 @@ impl Bench {
                     vm: 1,
                 };
                 self.blocks.push((*block, cut.clone(), summary));
-                let outcome = Outcome { summary, cut, decided: ids, sequences: Vec::new() };
+                let outcome = Outcome { summary, cut, decided: ids, sequences: Vec::new(), change: None };
                 Some(Event::Committed(Box::new(outcome)))
             }
             Action::Note(Note::Accepted(ids)) => {
@@ -186,7 +185,10 @@ impl Bench {
             }
             Action::Note(Note::Alarm(alarm)) => panic!("{alarm:?}"),
             Action::Note(_) | Action::Send { .. } => None,
-            Action::CheckBatch { .. } | Action::ServeBlocks { .. } | Action::ServeBatches { .. } => {
+            Action::CheckBatch { .. }
+            | Action::ServeEnd { .. }
+            | Action::ServeBlocks { .. }
+            | Action::ServeBatches { .. } => {
                 panic!("nobody else is there: {action:?}")
             }
         }
@@ -195,12 +197,8 @@ impl Bench {
 
 fn config(genesis: &Genesis) -> Config {
     let key = dev_key("bench", DevRole::Validator, 0).public_key();
-    Config {
-        committee: genesis.committee(),
-        me: genesis.validator_set().index_of(&key).expect("it is the only one"),
-        params: *genesis.params(),
-        genesis: genesis.header(),
-    }
+    let me = genesis.validator_set().index_of(&key).expect("it is the only one");
+    Config::at_genesis(genesis.committee(), me, *genesis.params(), genesis.header())
 }
 
 fn found(
@@ -221,6 +219,7 @@ fn found(
         view: althing_types::View::ZERO,
         summaries,
         accused: Vec::new(),
+        change: None,
         votes: votes.to_vec(),
         batches: batches.to_vec(),
     }
@@ -292,7 +291,7 @@ fn a_batch_that_is_here_is_not_checked_again_however_often_it_comes() {
     let mut offer = |batch: Arc<SignedBatch>| {
         let message = DataMessage::Batch(SharedBatch(batch));
         let now = Now { monotonic: Monotonic::new(bench.micros), wall: TimeMs::new(WALL_MS) };
-        let (mut actions, from) = (Vec::new(), ValidatorIndex::new(0));
+        let (mut actions, from) = (Vec::new(), super::Contact::new(0));
         bench.replica.step(&bench.keys, now, Event::Data { from, message }, &mut actions);
         actions.iter().filter(|action| matches!(action, Action::CheckBatch { .. })).count()
     };

@@ -1,7 +1,8 @@
 //! Evidence: kept once and durably, told to everybody, put into one block, and never about an honest validator (R9).
 
 use althing_types::{
-    BLOCK_EVIDENCE_MAX, BatchHead, Body, Evidence, Hash, List, Scheme, Signature, SignedVote, ValidatorIndex, View,
+    BLOCK_EVIDENCE_MAX, BatchHead, Body, Epoch, Evidence, Hash, List, Scheme, Signature, SignedVote, ValidatorIndex,
+    View,
 };
 
 use super::rig::{
@@ -240,7 +241,7 @@ fn evidence_survives_a_restart_and_a_compaction_and_a_final_accusation_ends_it()
         rig.hear_certificates(rig.skips(1..=2));
         let mut again = rig.restarted(rig.log.clone()).expect("it goes on");
         assert_eq!(again.core.snapshot().evidence, [pair(1, 1), pair(2, 1)]);
-        again.core = again.core.with_accused([ValidatorIndex::new(1)]);
+        again.core = again.core.with_accused([(Epoch::ZERO, ValidatorIndex::new(1))]);
         assert_eq!(again.core.snapshot().evidence, [pair(2, 1)]);
         assert_eq!(logged(&again.hear(0, told(&[pair(1, 8)]))), 0, "done with before the restart");
         // A block that was final and not committed is handed over again, and ends what it accuses.

@@ -161,7 +161,8 @@ impl Rig {
         let params = ChainParams::DEFAULT;
         let me = ValidatorIndex::new(me);
         let (params, params_hash) = (params.consensus, params.hash());
-        let mut config = Config { committee, me, params, params_hash, log_bytes_max: 8 << 20 };
+        let mut config =
+            Config { committee, me, guests: 0, opening: None, params, params_hash, log_bytes_max: 8 << 20 };
         change(&mut config);
         let (chain, set) = (config.committee.chain, config.committee.set.hash());
         let header = genesis_header(chain, TimeMs::new(WALL_MS), set, params_hash);

@@ -61,6 +61,8 @@ pub(crate) fn config(validators: u16, me: u16) -> Config {
     Config {
         committee: committee(validators),
         me: ValidatorIndex::new(me),
+        guests: 0,
+        previous: None,
         params: ChainParams::DEFAULT,
         log_garbage_bytes_max: 64 << 20,
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use althing_consensus::Record;
 use althing_ledger::FinalBlock;
 use althing_mempool::{AdmitError, Candidate};
-use althing_types::{Ed25519, Hash, PublicKey, Scheme, SecretKey, Signature, SignedBatch, ValidatorIndex};
+use althing_types::{Ed25519, Hash, PublicKey, Scheme, SecretKey, Signature, SignedBatch};
 use metrics::{counter, gauge, histogram};
 use tokio::sync::oneshot;
 
@@ -23,7 +23,7 @@ use super::mailbox::{Mail, Mailbox};
 use super::notes::Notes;
 use super::outbox::Outbox;
 use super::stop::{Stop, spawn};
-use crate::replica::{Action, Event, Note, Replica, archive};
+use crate::replica::{Action, Contact, Event, Note, Replica, archive};
 
 /// Orders that one turn takes at most.
 const ORDERS_PER_TURN_MAX: usize = 256;

@@ -487,6 +487,9 @@ impl Checker {
         self.require(kept, || format!("place {place} had committed height {before} and restarts at {height}"));
         (self.committed[place], self.handed[place]) = (height, height);
         self.promises.restarted(place);
+        if self.epochs.index_of(head.header.epoch_above(), self.contacts[place]).is_none() {
+            self.promises.left(place, &self.model);
+        }
         if self.is_honest_place(place) && height > Height::ZERO {
             let same = self.chain.get(&height) == Some(&head.id);
             self.require(same, || format!("place {place} restarts with another block at height {height}"));

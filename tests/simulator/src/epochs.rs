@@ -28,8 +28,7 @@ impl Epochs {
         let Some(script) = script else { return Self { committees: vec![all], changes: Vec::new(), directory } };
         let fast_path = all.set.quorums().fast().is_some();
         let set = |members: &Vec<u16>| {
-            let of =
-                |contact: &u16| all.set.get(ValidatorIndex::new(*contact)).expect("a contact is one of all").clone();
+            let of = |contact: &u16| *all.set.get(ValidatorIndex::new(*contact)).expect("a contact is one of all");
             let validators: Vec<Validator> = members.iter().map(of).collect();
             let faulty = (validators.len().saturating_sub(1) / 3) as u16;
             ValidatorSet::new(validators, faulty, fast_path).expect("a set of known validators")

@@ -14,7 +14,7 @@ use althing_types::{
     TransactionBody, ValidatorIndex, View, leaf_hash,
 };
 
-use crate::replica::{Action, Config, Event, Found, Message, Outcome, Recipients, Replica};
+use crate::replica::{Action, Config, Contact, Event, Found, Message, Outcome, Replica};
 use crate::why::{Chain, Disks, Facts, Head, Member, Place, Pulse, Validator, has_work};
 
 const WALL_MS: u64 = 1_760_000_000_000;
@@ -125,8 +125,8 @@ impl Bench {
 
     fn tell_of_link(&mut self, a: usize, b: usize, connected: bool) {
         for (at, other) in [(a, b), (b, a)] {
-            let index = ValidatorIndex::new(u16::try_from(other).expect("few"));
-            self.nodes[at].events.push_back(Event::Peer { index, connected });
+            let contact = Contact::new(u16::try_from(other).expect("few"));
+            self.nodes[at].events.push_back(Event::Peer { contact, connected });
         }
     }
 
@@ -237,7 +237,7 @@ impl Bench {
             if self.cut.contains(&link) || self.nodes[to].is_frozen || (self.is_lost)(from, &message) {
                 continue;
             }
-            let from = ValidatorIndex::new(u16::try_from(from).expect("few"));
+            let from = Contact::new(u16::try_from(from).expect("few"));
             self.nodes[to].events.push_back(match message {
                 Message::Consensus(envelope) => Event::Consensus { from, envelope },
                 Message::Data(message) => Event::Data { from, message },
@@ -265,7 +265,6 @@ impl Bench {
     }
 
     fn carry_out(&mut self, node: usize, action: Action) {
-        let count = self.nodes.len();
         let here = &mut self.nodes[node];
         match action {
             Action::AppendVote { lsn, record } => {
@@ -284,9 +283,9 @@ impl Bench {
                 here.batches = batches;
                 here.events.push_back(Event::BatchesDurable(lsn));
             }
-            Action::CheckBatch { from, batch } => {
+            Action::CheckBatch { from, batch, committee } => {
                 let limits = self.genesis.params().limits;
-                let checked = check_batch(batch.0, &self.genesis.committee(), &limits, &Ed25519);
+                let checked = check_batch(batch.0, &committee, &limits, &Ed25519);
                 here.events.push_back(Event::Batch { from, checked });
             }
             Action::Execute { block, batches, .. } if !here.never_executes => {
@@ -295,14 +294,14 @@ impl Bench {
                 here.events.push_back(Event::Committed(Box::new(outcome)));
             }
             Action::Send { to, message } => {
-                let to: Vec<usize> = match to {
-                    Recipients::All => (0..count).filter(|to| *to != node).collect(),
-                    Recipients::Some(some) => some.iter().map(|index| index.to_usize()).collect(),
-                };
-                self.mail.extend(to.into_iter().map(|to| (node, to, message.clone())));
+                self.mail.extend(to.into_iter().map(|to| (node, to.to_usize(), message.clone())));
             }
             // Nobody serves the past here: who lacks it goes on lacking it.
-            Action::Execute { .. } | Action::ServeBlocks { .. } | Action::ServeBatches { .. } | Action::Note(_) => {}
+            Action::Execute { .. }
+            | Action::ServeBlocks { .. }
+            | Action::ServeEnd { .. }
+            | Action::ServeBatches { .. }
+            | Action::Note(_) => {}
         }
     }
 
@@ -412,7 +411,7 @@ impl Node {
             vm: 1,
         };
         self.blocks.push((block, cut.clone(), summary));
-        Outcome { summary, cut, decided: ids, sequences: Vec::new() }
+        Outcome { summary, cut, decided: ids, sequences: Vec::new(), change: None }
     }
 
     fn found(&self, genesis: &Genesis) -> Found {
