@@ -14,6 +14,7 @@ mod catch_up;
 mod certificates;
 mod chaos;
 mod durability;
+mod epochs;
 mod fast_path;
 mod forking;
 mod judging;

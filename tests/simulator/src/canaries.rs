@@ -28,6 +28,7 @@ pub fn hunt(canary: Canary) -> Hunt {
     seed(Some(canary));
     let runs = (0..HUNT_RUNS_MAX).map(|number| match number % 4 {
         3 => twins::case(number / 4),
+        1 => Options::with_epochs(1_000_000 + number),
         _ => Options::drawn(1_000_000 + number),
     });
     let tally = run_all(runs.collect(), |_, failure| failure.is_none());

@@ -28,6 +28,8 @@ mod world;
 mod writer;
 
 #[cfg(test)]
+mod boundaries;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod scenarios;

@@ -6,6 +6,8 @@ use crate::{Options, Strategy, Tally, run_all, twins};
 const SEEDS: u64 = 3_000;
 /// Seeds in which each strategy of Byzantine validators is met, at least.
 const STRATEGY_SEEDS_MIN: u64 = 100;
+/// Seeds with changing validators that `make test` runs.
+const EPOCH_SEEDS: u64 = 500;
 /// Cases of Twins that `make test` runs.
 const TWINS: u64 = 500;
 
@@ -24,6 +26,12 @@ fn no_seed_forks_stalls_or_spins() {
         assert!(met >= STRATEGY_SEEDS_MIN, "{}: {met} seeds", strategy.name());
     }
     assert!(tally.sum.fast > SEEDS && tally.sum.evidence > SEEDS && tally.sum.crashes > SEEDS, "{tally}");
+}
+
+#[test]
+fn no_change_of_validators_forks_stalls_or_loses_anything() {
+    let tally = run((0..EPOCH_SEEDS).map(Options::with_epochs));
+    assert!(tally.sum.epochs > EPOCH_SEEDS && tally.sum.crashes > EPOCH_SEEDS, "{tally}");
 }
 
 #[test]
