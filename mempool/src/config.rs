@@ -51,8 +51,8 @@ pub struct Config {
     pub me: ValidatorIndex,
     /// How many guests are known. Their indices follow those of the validators.
     pub guests: u16,
-    /// The epoch before and who this one was in it; none in epoch 0.
-    pub previous: Option<(Committee, ValidatorIndex)>,
+    /// Earlier epochs and who this one was in each, as far back as the batch log may reach; none in epoch 0.
+    pub earlier: Vec<(Committee, ValidatorIndex)>,
     /// The chain's parameters.
     pub params: ChainParams,
     /// Bytes of the batch log that nobody needs any more, after which it is replaced. Default 64 MiB.

@@ -141,13 +141,16 @@ impl Mempool {
         gone.into_iter().map(|(id, _)| id).collect()
     }
 
-    /// A batch of the log that is of another epoch. One of ours of the epoch before holds transactions that no block
-    /// ordered: the log was replaced when this epoch began, or holds some that were ordered, which are executed once.
-    pub(crate) fn replay_previous(&mut self, signed: Arc<SignedBatch>) -> Result<(), RecoverError> {
+    /// A batch of the log that is of an earlier epoch. One of ours holds transactions that no block ordered: the log was
+    /// replaced when its epoch ended. If that did not become durable, it may be several epochs old by now, and hold some
+    /// that were ordered, which are executed once.
+    pub(crate) fn replay_earlier(&mut self, signed: Arc<SignedBatch>) -> Result<(), RecoverError> {
         let (lane, seq) = (signed.batch.lane, signed.batch.seq);
-        let Some((committee, me)) = &self.config.previous else { return Ok(()) };
-        let ours = signed.batch.epoch == committee.epoch && lane == u32::from(me.get());
-        if !ours || !self.config.is_validator() {
+        let mut earlier = self.config.earlier.iter();
+        let Some((committee, me)) = earlier.find(|(committee, _)| committee.epoch == signed.batch.epoch) else {
+            return Ok(());
+        };
+        if lane != u32::from(me.get()) || !self.config.is_validator() {
             return Ok(());
         }
         let batch = CheckedBatch::from_log(signed, committee, &self.config.params.limits)

@@ -32,8 +32,8 @@ pub enum RecoverError {
 
 impl Mempool {
     /// A mempool that goes on from its log, given in its order; an empty log begins the epoch. `committed` is the height
-    /// of the last block that the ledger committed, `cut` the tips of all lanes after it in this epoch. Of the
-    /// epoch before, transactions in batches of ours are taken over (E3); other batches of other epochs are passed over. The first step, [`crate::Input::Tick`] if nothing else, announces how far the lanes reach.
+    /// of the last block that the ledger committed, `cut` the tips of all lanes after it in this epoch. Of
+    /// earlier epochs, transactions in batches of ours are taken over (E3); other batches of other epochs are passed over. The first step, [`crate::Input::Tick`] if nothing else, announces how far the lanes reach.
     ///
     /// Our lane goes on above its highest batch in the log. If the log does not reach up to the committed tip, or has
     /// a gap above it, batches were lost, and the lane is silent until the next epoch. A log that was lost before any
@@ -65,7 +65,7 @@ impl Mempool {
     fn replay(&mut self, signed: Arc<SignedBatch>) -> Result<(), RecoverError> {
         let (lane, seq) = (signed.batch.lane, signed.batch.seq);
         if signed.batch.epoch != self.config.committee.epoch {
-            return self.replay_previous(signed);
+            return self.replay_earlier(signed);
         }
         let own = lane == self.config.own_lane();
         if self.lane(lane).is_none_or(|lane| seq <= lane.committed()) {

@@ -9,6 +9,7 @@
 
 mod building;
 mod chaos;
+mod epochs;
 mod judging;
 mod network;
 mod others_lanes;

@@ -11,7 +11,7 @@ use althing_consensus::{Alarm, Anchor, Envelope, Input as CoreInput, Message as 
 use althing_mempool::Input as PoolInput;
 use althing_types::{Committee, Epoch, Finalization, Hash, Header, Height, Monotonic, ValidatorSet};
 
-use super::{Action, Config, Contact, Note, Replica, Seats};
+use super::{Action, Config, Contact, EARLIER_MAX, Note, Replica, Seats};
 
 /// Answers to one contact of an earlier epoch within Δ at most.
 const ANSWERS_MAX: u32 = 32;
@@ -76,6 +76,9 @@ impl Replica {
         };
         let Committee { chain, epoch, .. } = self.config.committee;
         let previous = std::mem::replace(&mut self.config.committee, Committee { chain, epoch: epoch.next(), set });
+        self.config.earlier.push(previous.clone());
+        let forgotten = self.config.earlier.len().saturating_sub(EARLIER_MAX);
+        self.config.earlier.drain(..forgotten);
         self.config.opening = Some(Opening { height: header.height, finalization: *finalization, previous });
         self.config.start = (*header).clone();
         self.begin_epoch(*header, now, out);

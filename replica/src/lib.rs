@@ -67,13 +67,27 @@ pub struct Config {
     pub start: Header,
     /// How the epoch began; none in epoch 0.
     pub opening: Option<Opening>,
+    /// The validators of earlier epochs, the newest [`EARLIER_MAX`] of them, ascending: as far back as the batch log may
+    /// hold batches of ours that no block ordered.
+    pub earlier: Vec<Committee>,
 }
+
+/// Earlier epochs that a replica knows the validators of. More than that cannot end while one sync of the batch log takes.
+pub const EARLIER_MAX: usize = 16;
 
 impl Config {
     /// What a validator of a chain's first epoch is told, which knows the validators of genesis.
     pub fn at_genesis(committee: Committee, me: ValidatorIndex, params: ChainParams, genesis: Header) -> Self {
         let directory = committee.set.validators().iter().map(|validator| validator.key).collect();
-        Self { committee, directory, me: Contact::new(me.get()), params, start: genesis, opening: None }
+        Self {
+            committee,
+            directory,
+            me: Contact::new(me.get()),
+            params,
+            start: genesis,
+            opening: None,
+            earlier: Vec::new(),
+        }
     }
 
     /// What the rooms are told of it.
@@ -81,9 +95,9 @@ impl Config {
         let nobody = ValidatorIndex::new(u16::MAX);
         let me = seats.index_of(self.me).unwrap_or(nobody);
         let guests = seats.guests();
-        let previous = self.opening.as_ref().map(|opening| {
-            let earlier = Seats::new(&self.directory, &opening.previous.set);
-            (opening.previous.clone(), earlier.index_of(self.me).unwrap_or(nobody))
+        let earlier = self.earlier.iter().map(|committee| {
+            let seats = Seats::new(&self.directory, &committee.set);
+            (committee.clone(), seats.index_of(self.me).unwrap_or(nobody))
         });
         let consensus = ConsensusConfig {
             committee: self.committee.clone(),
@@ -98,7 +112,7 @@ impl Config {
             committee: self.committee.clone(),
             me,
             guests,
-            previous,
+            earlier: earlier.collect(),
             params: self.params,
             log_garbage_bytes_max: logs.batch_garbage_bytes_max,
         };

@@ -62,7 +62,7 @@ pub(crate) fn config(validators: u16, me: u16) -> Config {
         committee: committee(validators),
         me: ValidatorIndex::new(me),
         guests: 0,
-        previous: None,
+        earlier: Vec::new(),
         params: ChainParams::DEFAULT,
         log_garbage_bytes_max: 64 << 20,
     }
@@ -214,7 +214,25 @@ impl Rig {
     pub(crate) fn step(&mut self, input: Input) -> Vec<Output> {
         let mut out = Vec::new();
         self.mempool.step(&self.key, self.now, self.wall, input, &mut out);
-        for output in &out {
+        self.write(&out);
+        if !self.slow_disk && self.appended > self.durable {
+            out.extend(self.sync());
+        }
+        out
+    }
+
+    /// The next epoch begins above a height.
+    pub(crate) fn enter(&mut self, config: Config, committed: Height) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.mempool = self.mempool.clone().succeed(config.clone(), committed, self.now, &mut out);
+        self.config = config;
+        self.write(&out);
+        out.extend(self.step(Input::Tick));
+        out
+    }
+
+    fn write(&mut self, out: &[Output]) {
+        for output in out {
             match output {
                 Output::Append { lsn, batch } => {
                     self.log.push((*lsn, batch.clone()));
@@ -229,10 +247,6 @@ impl Rig {
                 _ => {}
             }
         }
-        if !self.slow_disk && self.appended > self.durable {
-            out.extend(self.sync());
-        }
-        out
     }
 
     /// The disk has written everything.

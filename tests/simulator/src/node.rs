@@ -194,7 +194,8 @@ fn config(
     };
     let start = reader.header(start)?.expect("the block that an epoch begins above is committed");
     let directory = epochs.directory().to_vec();
-    Ok(Config { committee, directory, me, params: *genesis.params(), start, opening })
+    let earlier = (0..epoch.get()).map(|number| epochs.committee(Epoch::new(number)).clone()).collect();
+    Ok(Config { committee, directory, me, params: *genesis.params(), start, opening, earlier })
 }
 
 fn found(
