@@ -1,6 +1,6 @@
 //! The state of agreement, and what others may ask of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use althing_types::{
     Certificate, Committee, Finalization, Hash, Height, Monotonic, Quorums, ValidatorIndex, View, Work,
@@ -10,7 +10,7 @@ use crate::chain::{Anchor, Chain};
 use crate::config::{Config, Now, VIEWS_AHEAD_MAX};
 use crate::epoch::Change;
 use crate::evidence::Accusations;
-use crate::fetch::{Fetch, Want};
+use crate::fetch::{Fetch, RunEnd, Want};
 use crate::history::History;
 use crate::journal::Journal;
 use crate::message::{Envelope, Message};
@@ -59,8 +59,8 @@ pub struct Core {
     /// The views above the floor of which anything is known.
     pub(crate) rounds: BTreeMap<View, Round>,
     pub(crate) chain: Chain,
-    /// The last block of a run of catch-up, below the floor, and a Finalization of it or of a descendant.
-    pub(crate) run_target: Option<(Hash, Finalization)>,
+    /// Runs of catch-up that stand in the tree and were not handed over yet, each above the one before (S1).
+    pub(crate) runs: VecDeque<RunEnd>,
     /// Blocks that were handed over and that the ledger has not committed yet.
     pub(crate) uncommitted: BTreeMap<Height, althing_types::Block>,
     pub(crate) results: Results,
@@ -100,7 +100,7 @@ impl Core {
             entry: floor.finalization.clone().map(Certificate::Finalization),
             rounds: BTreeMap::new(),
             chain: Chain::new(anchor),
-            run_target: None,
+            runs: VecDeque::new(),
             uncommitted: BTreeMap::new(),
             results: Results::new(validators),
             change: None,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_types::{Block, Certificate, Hash, Height, Monotonic, ValidatorIndex, View};
+use althing_types::{Block, Certificate, Finalization, Hash, Height, Monotonic, ValidatorIndex, View};
 
 use althing_types::canary::{Canary, seeded};
 
@@ -33,6 +33,17 @@ pub(crate) enum Want {
     Block(Hash),
     /// Final blocks above this height.
     Run(Height),
+}
+
+/// A run of final blocks that stands in the tree.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RunEnd {
+    /// Its last block.
+    pub(crate) end: Hash,
+    /// The height of that.
+    pub(crate) height: Height,
+    /// A Finalization of it or of a descendant.
+    pub(crate) finalization: Finalization,
 }
 
 /// Whom to ask, and when again.
@@ -88,13 +99,28 @@ impl Core {
         if self.chain.path_to(&self.floor.digest).is_some() {
             let certified = self.rounds.values().rev().flat_map(Round::block_certified);
             wants.extend(certified.filter_map(|digest| self.chain.missing_below(&digest)).map(Want::Block));
-        } else if self.run_target.is_none() && self.uncommitted.len() < RUN_BLOCKS_MAX && !self.is_forked() {
-            wants.push(Want::Run(self.chain.base().header.height));
+        } else {
+            wants.extend(self.next_run().map(Want::Run));
         }
         let mut seen = BTreeSet::new();
         wants.retain(|want| seen.insert(*want));
         wants.truncate(FETCHES_MAX);
         wants
+    }
+
+    /// Above which height the next run of final blocks is wanted: while the batches of one are fetched and its blocks
+    /// executed, the next one is asked for, from another peer. No more are on their way here than a run holds.
+    fn next_run(&self) -> Option<Height> {
+        let (above, end) = self.run_tip();
+        let on_their_way = above.above(self.chain.base().header.height).saturating_add(count(self.uncommitted.len()));
+        let has_room = on_their_way < count(RUN_BLOCKS_MAX) && !self.is_forked();
+        (has_room && !self.is_boundary(&end)).then_some(above)
+    }
+
+    /// The last block of the last run, or the base.
+    fn run_tip(&self) -> (Height, Hash) {
+        let base = (self.chain.base().header.height, self.chain.base_id());
+        self.runs.back().map_or(base, |run| (run.height, run.end))
     }
 
     /// Ranges of views whose certificates my own turn needs, or a proposal of a view that is not ahead of mine and
@@ -167,11 +193,13 @@ impl Core {
         self.peers.get_mut(to).is_some_and(|peer| peer.may_answer(cx.monotonic(), window))
     }
 
-    /// A run of final blocks (rule S1). It is believed only as a whole: linked to the base, and certified at its end.
+    /// A run of final blocks (rule S1). It is believed only as a whole: linked to the base or to the run before, and
+    /// certified at its end.
     pub(crate) fn on_run<K: Keys>(&mut self, cx: &mut Context<'_, K>, from: ValidatorIndex, run: Run) {
-        let asked = self.fetches.contains_key(&Want::Run(self.chain.base().header.height));
+        let (above, _) = self.run_tip();
+        let asked = self.fetches.contains_key(&Want::Run(above));
         let first = run.blocks.first().map(|block| block.header.height);
-        if !asked || first != Some(self.chain.base().header.height.next()) {
+        if !asked || first != Some(above.next()) {
             return;
         }
         let trusted = run.blocks.last().map(|block| block.header.id()).filter(|_| seeded(Canary::RunUnverified));
@@ -189,7 +217,7 @@ impl Core {
     }
 
     fn take_run<K: Keys>(&mut self, cx: &mut Context<'_, K>, from: ValidatorIndex, run: Run, end: Hash) {
-        let ours = self.chain.base_id();
+        let (_, ours) = self.run_tip();
         let below = run.blocks.first().map(|block| block.header.parent);
         if below != Some(ours) {
             let theirs = run.finalization.vote.digest;
@@ -204,7 +232,8 @@ impl Core {
             // A body whose lane tips are forged does not fit: then another peer is asked for the run.
             return self.misbehaved(cx, from, "a run of blocks with forged lanes");
         }
-        self.run_target = Some((end, run.finalization.clone()));
+        let height = self.chain.get(&end).map_or(self.chain.base().header.height, |entry| entry.block.header.height);
+        self.runs.push_back(RunEnd { end, height, finalization: run.finalization.clone() });
         if self.is_above_floor(run.finalization.vote.view) {
             self.store(cx, Certificate::Finalization(run.finalization));
         }
@@ -219,4 +248,8 @@ impl Want {
             Self::Run(above) => Message::GetRun { above },
         }
     }
+}
+
+fn count(blocks: usize) -> u64 {
+    u64::try_from(blocks).unwrap_or(u64::MAX)
 }

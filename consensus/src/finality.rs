@@ -61,10 +61,10 @@ impl Core {
     /// The blocks from the base to the floor, or to the end of a run of catch-up where those in between are missing.
     fn path_to_final(&self) -> Option<(Vec<Hash>, Finalization)> {
         let floor = self.floor.finalization.as_ref().map(|finalization| (self.floor.digest, finalization));
-        let run = self.run_target.as_ref().map(|(end, finalization)| (*end, finalization));
-        let candidates = [floor, run];
-        let known = candidates.into_iter().flatten();
-        known
+        let runs = self.runs.iter().map(|run| (run.end, &run.finalization));
+        floor
+            .into_iter()
+            .chain(runs)
             .filter(|(end, _)| *end != self.chain.base_id())
             .find_map(|(end, finalization)| self.chain.path_to(&end).map(|path| (path, finalization.clone())))
     }
@@ -73,9 +73,7 @@ impl Core {
         let Some(block) = self.chain.advance(id) else { return };
         self.results.forget_up_to(block.header.executed_height);
         self.accusations.finish(culprits(&block));
-        if self.run_target.as_ref().is_some_and(|(end, _)| end == id) || finalization.vote.digest == *id {
-            self.run_target = None;
-        }
+        self.runs.retain(|run| run.height > block.header.height);
         self.uncommitted.insert(block.header.height, block.clone());
         let certified = (finalization.vote.digest == *id).then_some(finalization.vote.view);
         let finalization = Box::new(finalization.clone());

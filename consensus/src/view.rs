@@ -66,8 +66,7 @@ impl Core {
         let offered = recent.filter_map(|(_, round)| round.offer.map(|offer| offer.vote.digest));
         let certified = self.rounds.values().flat_map(Round::block_certified);
         let mine = self.rounds.values().filter_map(|round| round.facts.report());
-        let run = self.run_target.as_ref().map(|(end, _)| *end);
-        self.chain.keep_orphans(offered.chain(certified).chain(mine).chain(run).chain([self.floor.digest]));
+        self.chain.keep_orphans(offered.chain(certified).chain(mine).chain([self.floor.digest]));
     }
 
     /// Remembers when a view that I led and proposed in was given up: my next block carries no results (X5), and the

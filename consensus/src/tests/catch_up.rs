@@ -54,6 +54,39 @@ fn a_run_may_end_below_the_certified_block_and_the_next_one_is_asked_for() {
 }
 
 #[test]
+fn while_batches_of_a_run_are_fetched_other_peers_are_asked_for_the_next_runs_up_to_a_bound() {
+    let (mut rig, blocks) = behind(100);
+    rig.data = None;
+    let (mut at, mut peers) = (0, Vec::new());
+    while at < 100 {
+        let part = &blocks[at..(at + 8).min(100)];
+        let run = run_of(&rig, part, &blocks[at + part.len()..], 9);
+        let out = hear_run(&mut rig, run);
+        assert_eq!(heights(&out), Vec::<u64>::new(), "nothing is final without its batches");
+        at += part.len();
+        let next = Message::GetRun { above: Height::new(at as u64) };
+        let to = said(&out).into_iter().find(|(_, message)| *message == next).map(|(to, _)| to);
+        assert_eq!(to.is_some(), at < 64, "at most 64 blocks wait: {at}");
+        let Some(to) = to else { break };
+        peers.push(to);
+    }
+    peers.sort_unstable();
+    peers.dedup();
+    assert_eq!(peers, [0, 1, 2], "no peer bears it alone");
+    // The batches arrive, and it goes on.
+    let ids: Vec<Hash> = blocks[..at].iter().map(Made::id).collect();
+    let valid = althing_types::DataJudgement::Valid;
+    let out: Vec<Output> = ids
+        .into_iter()
+        .flat_map(|digest| rig.step(crate::Input::Checked { digest, judgement: valid }))
+        .collect();
+    assert_eq!(heights(&out), (1..=64).collect::<Vec<u64>>());
+    assert!(!asked(&out).contains(&Message::GetRun { above: Height::new(64) }), "64 blocks wait for the ledger");
+    let out: Vec<Output> = blocks[..40].iter().flat_map(|made| rig.execute(&made.block)).collect();
+    assert!(asked(&out).contains(&Message::GetRun { above: Height::new(64) }));
+}
+
+#[test]
 fn a_run_that_ends_above_the_floor_raises_it() {
     let (mut rig, blocks) = behind(2);
     let longer = rig.blocks(4);
