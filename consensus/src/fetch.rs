@@ -159,7 +159,7 @@ impl Core {
         }
     }
 
-    fn may_answer<K>(&mut self, cx: &Context<'_, K>, to: ValidatorIndex) -> bool {
+    pub(crate) fn may_answer<K>(&mut self, cx: &Context<'_, K>, to: ValidatorIndex) -> bool {
         let window = self.config.delta_quarters(4);
         self.peers.get_mut(to).is_some_and(|peer| peer.may_answer(cx.monotonic(), window))
     }
@@ -178,6 +178,7 @@ impl Core {
         if run.finalization.verify(cx.keys, self.committee()).is_err() && trusted.is_none() {
             return self.misbehaved(cx, from, "a run of blocks that is not final");
         }
+        self.find_own(cx, &Certificate::Finalization(run.finalization.clone()));
         self.take_run(cx, from, run, end);
     }
 

@@ -114,7 +114,8 @@ impl Core {
         let kept = |_: &&Round| !seeded(Canary::FactsCompacted);
         let own = self.rounds.values().filter(kept).flat_map(|round| round.own.iter().copied()).map(Record::Vote);
         let evidence = self.accusations.pieces().copied().map(Record::Evidence);
-        floor.into_iter().chain(uncommitted).chain(logged).chain(certificates).chain(own).chain(evidence).collect()
+        let standing = self.past.standing().map(Record::Standing);
+        floor.into_iter().chain(standing).chain(uncommitted).chain(logged).chain(certificates).chain(own).chain(evidence).collect()
     }
 
     /// Whether a view is above the floor.

@@ -7,7 +7,7 @@ use althing_types::canary::{Canary, seeded};
 use crate::chain::Anchor;
 use crate::config::Config;
 use crate::core::{Core, Floor};
-use crate::record::{Lsn, Record};
+use crate::record::{Lsn, Record, Standing};
 use crate::round::Added;
 
 /// Why a core cannot be restarted from what it is given. Voting on would risk a second vote in a view (D10).
@@ -27,6 +27,20 @@ pub enum RecoverError {
     /// The log holds votes of another validator.
     #[error("the vote log belongs to another validator")]
     OtherValidator,
+}
+
+/// Whether a log may end below what the ledger has: it says that the one before it was lost, and nothing was signed since
+/// of which it could lack anything.
+fn may_be_behind(records: &[Record], ledger: View) -> bool {
+    let standings = records.iter().rev().filter_map(|record| match record {
+        Record::Standing(standing) => Some(*standing),
+        _ => None,
+    });
+    match standings.into_iter().next() {
+        Some(Standing::Recovering { .. }) => true,
+        Some(Standing::Abstaining { to, .. }) => ledger <= to,
+        _ => false,
+    }
 }
 
 impl Core {
@@ -53,14 +67,19 @@ impl Core {
             _ => None,
         });
         let highest = finalizations.max_by_key(|finalization| finalization.vote.view).cloned();
-        let floor = Floor {
+        let mut floor = Floor {
             view: highest.as_ref().map_or(View::ZERO, |finalization| finalization.vote.view),
             digest: highest.as_ref().map_or(genesis, |finalization| finalization.vote.digest),
             finalization: highest,
             lsn: Lsn::ZERO,
         };
-        if anchor_view > floor.view {
+        let is_behind = anchor_view > floor.view;
+        if is_behind && !may_be_behind(&records, anchor_view) {
             return Err(RecoverError::LogBehind { log: floor.view, ledger: anchor_view });
+        }
+        if is_behind {
+            // The ledger's last block is final, by a certificate that the log lost; it will be new here when it comes.
+            floor = Floor { view: anchor_view.previous(), digest: anchor.header.id(), finalization: None, lsn: Lsn::ZERO };
         }
         let mut core = Self::with_floor(config, anchor, floor);
         for record in records {
@@ -75,7 +94,9 @@ impl Core {
         } else {
             core.history.await_block(core.floor.view, core.floor.digest);
         }
-        core.announced = (core.view, core.floor.view);
+        core.look_back();
+        // What no certificate in the log shows is not announced (D7).
+        core.announced = if is_behind { (View::ZERO.next(), View::ZERO) } else { (core.view, core.floor.view) };
         Ok(core)
     }
 
@@ -86,6 +107,7 @@ impl Core {
             Record::Vote(vote) => self.replay_vote(vote)?,
             Record::Block(block) => self.chain.replay(*block),
             Record::Evidence(evidence) => self.accusations.replay(evidence),
+            Record::Standing(standing) => self.past.replay(standing),
         }
         Ok(())
     }

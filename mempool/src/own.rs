@@ -34,7 +34,7 @@ impl Mempool {
     }
 
     fn may_cut(&self) -> bool {
-        !self.is_silent && self.pool.is_ready() && !self.own_window_is_full()
+        !self.is_silent && !self.is_held && self.pool.is_ready() && !self.own_window_is_full()
     }
 
     /// Whether a quorum acknowledged our newest batch, and so all of ours.

@@ -46,6 +46,8 @@ pub struct Mempool {
     pub(crate) newest_own: Option<(LaneTip, Arc<SignedBatch>)>,
     /// Our lane lost data and says nothing more in this epoch.
     pub(crate) is_silent: bool,
+    /// Our lane waits until it is known that its log is whole.
+    pub(crate) is_held: bool,
     /// Lanes in which something changed within the step.
     pub(crate) touched: BTreeSet<u32>,
     /// Something arrived that a waiting block may need.
@@ -130,6 +132,7 @@ impl Mempool {
             in_flight: BTreeMap::new(),
             newest_own: None,
             is_silent: false,
+            is_held: false,
             touched: BTreeSet::new(),
             must_judge: false,
             unsaid: BTreeSet::new(),

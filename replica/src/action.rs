@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use althing_consensus::{Alarm, Envelope, Record};
+use althing_consensus::{Alarm, Envelope, Record, Standing};
 use althing_mempool::{AdmitError, CheckedBatch, DataMessage, DropReason, Known, Range, SharedBatch};
 use althing_types::{Block, Epoch, Evidence, Finalization, Hash, Height, SignedBatch, ValidatorIndex};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -46,6 +46,8 @@ pub enum Note {
     Alarm(Box<Alarm>),
     /// A validator sent or signed something that no honest one does.
     Misbehaved(ValidatorIndex, &'static str),
+    /// What this validator knows of its own past changed (rule D10).
+    Standing(Standing),
     /// This validator's own lane is silent until the next epoch, because batches of it were lost (rule D6).
     Silent,
 }

@@ -25,7 +25,7 @@ pub use event::{Event, Outcome};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use althing_consensus::{Anchor, Config as ConsensusConfig, Core, Now, Record, RecoverError};
+use althing_consensus::{Anchor, Config as ConsensusConfig, Core, LaneLicence, Now, Record, RecoverError};
 use althing_mempool::{Config as MempoolConfig, Mempool, RecoverError as BatchRecoverError};
 use althing_types::{
     ChainParams, Committee, Epoch, Hash, Header, Height, LaneTip, Monotonic, SignedBatch, Summary, ValidatorIndex, View,
@@ -103,6 +103,8 @@ pub struct Replica {
     handed_over: Vec<LaneTip>,
     /// The height of the last block that the ledger committed.
     committed: Height,
+    /// Whether batches of the own lane may be signed, as the mempool knows it.
+    lane: LaneLicence,
     /// What one room has to tell the other, in the order in which it came up.
     pending: VecDeque<Pending>,
 }
@@ -143,8 +145,11 @@ impl Replica {
         let mempool = Mempool::recover(mempool, committed, &found.cut, found.batches)?;
         let executed = found.summaries.into_iter().map(althing_consensus::Input::Executed).map(Pending::Consensus);
         let accused = Pending::Mempool(althing_mempool::Input::Accused(found.accused));
-        let pending = executed.chain([accused]).collect();
-        Ok(Self { core, mempool, epoch, handed_over: found.cut, committed, pending })
+        let lane = core.lane_licence();
+        // Before all else: nothing may be signed for a lane that may have been used.
+        let licence = Pending::Mempool(route::lane_input(lane));
+        let pending = std::iter::once(licence).chain(executed).chain([accused]).collect();
+        Ok(Self { core, mempool, epoch, lane, handed_over: found.cut, committed, pending })
     }
 
     /// Takes one event and says what to do. Actions are carried out in their order.

@@ -1,6 +1,6 @@
 //! Which room is told what: the tables between events, the two machines, and actions.
 
-use althing_consensus::{Input as CoreInput, Message as ConsensusMessage, Now, Output as CoreOutput, Recipient};
+use althing_consensus::{Input as CoreInput, LaneLicence, Message as ConsensusMessage, Now, Output as CoreOutput, Recipient};
 use althing_mempool::{Check, DataMessage, Input as PoolInput, Output as PoolOutput, SharedBatch};
 use althing_types::{Block, Evidence, Finalization, Hash, LaneTip, ValidatorIndex};
 
@@ -73,6 +73,10 @@ impl Replica {
         for output in outputs {
             self.route_consensus(output, out);
         }
+        let lane = self.core.lane_licence();
+        if std::mem::replace(&mut self.lane, lane) != lane {
+            self.tell_mempool(lane_input(lane));
+        }
     }
 
     pub(super) fn step_mempool(&mut self, keys: &impl Keys, now: Now, input: PoolInput, out: &mut Vec<Action>) {
@@ -102,6 +106,7 @@ impl Replica {
             CoreOutput::Hint { leader } => self.tell_mempool(PoolInput::Hint { leader }),
             CoreOutput::TurnDied { view } => self.tell_mempool(PoolInput::ViewDied { view }),
             CoreOutput::Evidence(evidence) => out.push(Action::Note(Note::Evidence(Box::new(evidence)))),
+            CoreOutput::Standing(standing) => out.push(Action::Note(Note::Standing(standing))),
             CoreOutput::Alarm(alarm) => out.push(Action::Note(Note::Alarm(Box::new(alarm)))),
         }
     }
@@ -155,6 +160,15 @@ impl Replica {
 
     fn tell_mempool(&mut self, input: PoolInput) {
         self.pending.push_back(Pending::Mempool(input));
+    }
+}
+
+/// What the mempool is told of its own lane (rule D10).
+pub(super) const fn lane_input(lane: LaneLicence) -> PoolInput {
+    match lane {
+        LaneLicence::Open => PoolInput::Hold(false),
+        LaneLicence::Held => PoolInput::Hold(true),
+        LaneLicence::Silent => PoolInput::Silence,
     }
 }
 

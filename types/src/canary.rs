@@ -55,6 +55,12 @@ pub enum Canary {
     FactsCompacted,
     /// D9: votes in the log are not taken back in.
     VotesNotReplayed,
+    /// D10: what a recovered validator may not sign in is ignored.
+    AbstentionIgnored,
+    /// D10: recovery ends with what peers announce, and not with what they prove.
+    RecoveredByHints,
+    /// D10: the first answer ends recovery.
+    RecoveredByOne,
     /// I1: a tip is work as soon as it is certified.
     TipIsWorkAtOnce,
     /// S1: a run of final blocks is believed unverified.
@@ -73,7 +79,7 @@ pub enum Canary {
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 34] = [
         Self::QuorumMinusOne,
         Self::NullifyQuorumMinusOne,
         Self::FastQuorumMinusOne,
@@ -98,6 +104,9 @@ impl Canary {
         Self::FinalBeforeSync,
         Self::FactsCompacted,
         Self::VotesNotReplayed,
+        Self::AbstentionIgnored,
+        Self::RecoveredByHints,
+        Self::RecoveredByOne,
         Self::TipIsWorkAtOnce,
         Self::RunUnverified,
         Self::BatchUnverified,

@@ -8,7 +8,7 @@ mod promises;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_consensus::{Alarm, Envelope, Message as ConsensusMessage};
+use althing_consensus::{Alarm, Envelope, Message as ConsensusMessage, Standing};
 use althing_genesis::Genesis;
 use althing_ledger::{Committed, Reader};
 use althing_mempool::{CheckedBatch, DataMessage};
@@ -58,6 +58,10 @@ pub(crate) struct Checker {
     indices: Vec<ValidatorIndex>,
     /// Validators that lie, or have two instances.
     byzantine: BTreeSet<ValidatorIndex>,
+    /// Honest validators whose disks may be lost.
+    forgetful: BTreeSet<ValidatorIndex>,
+    /// The highest view in which a validator had voted when its disks were lost.
+    lost: BTreeMap<ValidatorIndex, View>,
     sent: BTreeMap<(ValidatorIndex, View), Sent>,
     /// What is durable at each place.
     durable: Vec<Durable>,
@@ -98,6 +102,8 @@ impl Checker {
             keys,
             indices,
             byzantine: byzantine.into_iter().collect(),
+            forgetful: BTreeSet::new(),
+            lost: BTreeMap::new(),
             sent: BTreeMap::new(),
             durable: vec![Durable::default(); places],
             cast: BTreeSet::new(),
@@ -150,6 +156,10 @@ impl Checker {
         if !self.is_honest_place(place) {
             return;
         }
+        let durable = &self.durable[place];
+        let (to, certified) = (durable.abstains_to, durable.certified.last().copied().unwrap_or_default());
+        let proven = to.get() == u64::MAX || to <= certified.max(durable.floor).plus(3);
+        self.require(proven, || format!("place {place} abstains up to view {to}, and knows of view {certified}"));
         for certificate in news.certificates {
             let cast = |vote: &SignedVote| self.byzantine.contains(&vote.signer) || self.cast.contains(vote);
             if let Err(what) = self.certificates.add(&certificate, &self.committee, &self.keys, cast) {
@@ -158,8 +168,23 @@ impl Checker {
         }
     }
 
-    /// A Byzantine validator lost its disks.
+    /// The disks of these may be lost.
+    pub(crate) fn expect_losses(&mut self, forgetful: impl IntoIterator<Item = ValidatorIndex>) {
+        self.forgetful.extend(forgetful);
+    }
+
+    /// Whether a validator may break what only whole disks can keep.
+    pub(crate) fn is_excused(&self, index: ValidatorIndex) -> bool {
+        self.byzantine.contains(&index) || self.forgetful.contains(&index)
+    }
+
+    /// A validator lost its disks.
     pub(crate) fn wiped(&mut self, place: usize) {
+        let index = self.indices[place];
+        let voted = self.sent.keys().rev().find(|(signer, _)| *signer == index);
+        let view = voted.map_or(View::ZERO, |(_, view)| *view);
+        self.lost.insert(index, view);
+        self.promises.lost(place);
         self.durable[place] = Durable::default();
         (self.committed[place], self.handed[place]) = (Height::ZERO, Height::ZERO);
     }
@@ -216,6 +241,10 @@ impl Checker {
     /// A vote leaves a place: it must be durable there, with its block and all batches below it, and must not contradict
     /// anything that this validator ever sent.
     fn sends_vote(&mut self, place: usize, vote: &SignedVote) {
+        let (view, abstains_to) = (vote.vote.view(), self.durable[place].abstains_to);
+        self.require(view > abstains_to, || format!("place {place} abstains up to view {abstains_to} and sent {vote:?}"));
+        let lost = self.lost.get(&vote.signer).copied().unwrap_or_default();
+        self.require(view > lost, || format!("place {place} had voted in view {lost}, forgot it and sent {vote:?}"));
         let durable = self.durable[place].votes.contains(vote);
         self.require(durable, || format!("place {place} sent a vote that is not durable: {vote:?}"));
         if let Vote::Notarize(notarize) = vote.vote {
@@ -411,7 +440,7 @@ impl Checker {
 
     /// At least f + 1 honest disks hold what is final, as long as there are no more of them than f (L4).
     fn is_on_enough_disks(&mut self, height: Height, digest: Hash) {
-        if self.byzantine.len() > usize::from(self.committee.set.quorums().f()) {
+        if self.byzantine.len() + self.forgetful.len() > usize::from(self.committee.set.quorums().f()) {
             return;
         }
         let Some(block) = self.blocks.get(&digest) else { return };
@@ -486,13 +515,23 @@ impl Checker {
                 Alarm::ResultsDiffer { .. } => self.byzantine.is_empty(),
                 Alarm::Diverged { .. } | Alarm::Fork { .. } => true,
             },
-            Note::Silent => true,
+            Note::Silent => !self.is_excused(self.indices[place]),
+            Note::Standing(standing) => self.is_wrong_about_itself(place, standing),
             _ => false,
         };
         self.require(!blamed, || format!("false alarm at place {place}: {note:?}"));
         let told = self.promises.noted(place, note, &self.durable[place], &self.model);
         if let Err(what) = told {
             self.fail(format!("place {place}: {what}"));
+        }
+    }
+
+    /// A validator says what it knows of its past: only who lost its disks abstains, and nobody else signs with the key of
+    /// an honest one.
+    fn is_wrong_about_itself(&self, place: usize, standing: &Standing) -> bool {
+        match standing {
+            Standing::Abstaining { .. } => !self.is_excused(self.indices[place]),
+            Standing::Doubled { .. } | Standing::Whole { .. } | Standing::Recovering { .. } => true,
         }
     }
 

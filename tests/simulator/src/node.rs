@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use althing_consensus::{Message as ConsensusMessage, Proposal, Record};
+use althing_consensus::{Message as ConsensusMessage, Proposal, Record, Standing};
 use althing_genesis::Genesis;
 use althing_ledger::{FinalBlock, Ledger, LedgerError, SPACES};
 use althing_replica::{Config, Found, LogLimits, Message, Outcome, Replica, StartError, archive};
 use althing_storage::{FaultyStore, RECORD_BYTES_MAX, StoreFaultPlan};
-use althing_types::{Hash, SignedBatch, ValidatorIndex, View, decode};
+use althing_types::{Hash, SignedBatch, ValidatorIndex, View, decode, encode, leaf_hash};
 
 use super::keys::SimulatedKeys;
 use super::random::Random;
@@ -101,6 +101,18 @@ impl Node {
         self.heard.values().find(|proposal| proposal.vote.vote.view() == view)
     }
 
+    /// Begins its vote log: it signed nothing yet. A liar's log says nothing of its past, so that nothing stops it.
+    pub(crate) fn begin(&mut self) {
+        self.disk.votes = begun(Standing::Whole { question: question(self.index, 0) });
+    }
+
+    /// Loses everything that its disks hold, and is told so by its operator.
+    pub(crate) fn forget(&mut self) {
+        self.wipe();
+        let question = question(self.index, self.life);
+        self.disk.votes = begun(Standing::Recovering { question, above: View::ZERO });
+    }
+
     /// Loses everything that its disks hold.
     pub(crate) fn wipe(&mut self) {
         let store = FaultyStore::new(SPACES, StoreFaultPlan::default());
@@ -162,6 +174,15 @@ impl Node {
         let block = running.blocks.pop_front()?;
         Some(archive::commit(&mut running.ledger, block))
     }
+}
+
+fn begun(standing: Standing) -> DiskLog {
+    DiskLog::begun(&encode(&Record::Standing(standing)))
+}
+
+/// What a validator asks with in a life.
+fn question(index: ValidatorIndex, life: u64) -> Hash {
+    leaf_hash(&encode(&(index, life)))
 }
 
 fn found(ledger: &Ledger<FaultyStore>, votes: &[Vec<u8>], batches: &[Vec<u8>]) -> Result<Found, LedgerError> {

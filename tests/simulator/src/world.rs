@@ -189,7 +189,8 @@ impl World {
         let keys = keys(&network, &genesis, options.real_signatures);
         let indices: Vec<ValidatorIndex> = (0..n).chain(options.twins()).map(ValidatorIndex::new).collect();
         let byzantine = options.actors.iter().map(|actor| ValidatorIndex::new(actor.index));
-        let checker = Checker::new(&genesis, keys[0].clone(), indices.clone(), byzantine);
+        let mut checker = Checker::new(&genesis, keys[0].clone(), indices.clone(), byzantine);
+        checker.expect_losses(options.forgetful.iter().map(|index| ValidatorIndex::new(*index)));
         let mut world = Self {
             nodes: Vec::new(),
             genesis,
@@ -221,7 +222,11 @@ impl World {
     fn populate(&mut self, indices: &[ValidatorIndex], keys: &[SimulatedKeys]) {
         for index in indices {
             let skew = self.random.below(2 * self.options.skew_ms + 1) as i64 - self.options.skew_ms as i64;
-            self.nodes.push(Node::new(*index, keys[index.to_usize()].clone(), skew));
+            let mut node = Node::new(*index, keys[index.to_usize()].clone(), skew);
+            if self.checker.is_honest(*index) {
+                node.begin();
+            }
+            self.nodes.push(node);
             self.sides.push(self.random.chance(500));
         }
         for place in 0..self.nodes.len() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use althing_consensus::Record;
+use althing_consensus::{Record, Standing};
 use althing_storage::RECORD_BYTES_MAX;
 use althing_types::{Certificate, Committee, Hash, SignedBatch, SignedTransaction, SignedVote, View, decode};
 
@@ -28,6 +28,8 @@ pub(super) struct Durable {
     pub(super) own_transactions: BTreeSet<Hash>,
     /// Blocks of which everything was found to be here when they were notarized.
     pub(super) complete: BTreeSet<Hash>,
+    /// The view up to which it must not sign; the highest there is while it must not sign at all.
+    pub(super) abstains_to: View,
     /// Records that were looked at.
     votes_read: usize,
     batches_read: usize,
@@ -89,6 +91,13 @@ impl Durable {
             }
             // Nothing that a validator says depends on it.
             Record::Evidence(_) => {}
+            Record::Standing(standing) => {
+                self.abstains_to = match standing {
+                    Standing::Whole { .. } => View::ZERO,
+                    Standing::Abstaining { to, .. } => to,
+                    Standing::Recovering { .. } | Standing::Doubled { .. } => View::new(u64::MAX),
+                };
+            }
         }
     }
 
