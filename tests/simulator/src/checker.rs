@@ -60,6 +60,8 @@ pub(crate) struct Checker {
     byzantine: BTreeSet<ValidatorIndex>,
     /// Honest validators whose disks may be lost.
     forgetful: BTreeSet<ValidatorIndex>,
+    /// Validators of whose keys there are two votes, as they may notice.
+    doubled: BTreeSet<ValidatorIndex>,
     /// The highest view in which a validator had voted when its disks were lost.
     lost: BTreeMap<ValidatorIndex, View>,
     sent: BTreeMap<(ValidatorIndex, View), Sent>,
@@ -103,6 +105,7 @@ impl Checker {
             indices,
             byzantine: byzantine.into_iter().collect(),
             forgetful: BTreeSet::new(),
+            doubled: BTreeSet::new(),
             lost: BTreeMap::new(),
             sent: BTreeMap::new(),
             durable: vec![Durable::default(); places],
@@ -171,6 +174,12 @@ impl Checker {
     /// The disks of these may be lost.
     pub(crate) fn expect_losses(&mut self, forgetful: impl IntoIterator<Item = ValidatorIndex>) {
         self.forgetful.extend(forgetful);
+    }
+
+    /// This one may find that another one signs with its key.
+    #[cfg(test)]
+    pub(crate) fn expect_doubled(&mut self, index: ValidatorIndex) {
+        self.doubled.insert(index);
     }
 
     /// Whether a validator may break what only whole disks can keep.
@@ -531,7 +540,8 @@ impl Checker {
     fn is_wrong_about_itself(&self, place: usize, standing: &Standing) -> bool {
         match standing {
             Standing::Abstaining { .. } => !self.is_excused(self.indices[place]),
-            Standing::Doubled { .. } | Standing::Whole { .. } | Standing::Recovering { .. } => true,
+            Standing::Doubled { .. } => !self.doubled.contains(&self.indices[place]),
+            Standing::Whole { .. } | Standing::Recovering { .. } => true,
         }
     }
 
