@@ -6,6 +6,7 @@ use althing_types::{
     Certificate, Committee, Finalization, Hash, Height, Monotonic, Quorums, ValidatorIndex, View, Work,
 };
 
+use crate::amnesia::Past;
 use crate::chain::{Anchor, Chain};
 use crate::config::{Config, Now, VIEWS_AHEAD_MAX};
 use crate::epoch::Change;
@@ -70,6 +71,8 @@ pub struct Core {
     pub(crate) is_opening_logged: bool,
     pub(crate) accusations: Accusations,
     pub(crate) history: History,
+    /// What this validator knows of its own past (D10).
+    pub(crate) past: Past,
     pub(crate) journal: Journal,
     /// What envelopes say: the view and floor whose certificates are durable.
     pub(crate) announced: (View, View),
@@ -107,6 +110,7 @@ impl Core {
             is_opening_logged: false,
             accusations: Accusations::default(),
             history: History::default(),
+            past: Past::default(),
             journal: Journal::default(),
             announced: (floor.view.next(), floor.view),
             peers: Peers::new(validators, config.guests),

@@ -6,8 +6,8 @@
 
 use althing_types::canary::{Canary, seeded};
 use althing_types::{
-    Committee, Epoch, Evidence, Finalization, Hash, Header, Height, Notarize, SignedVote, ValidatorIndex, ValidatorSet,
-    View,
+    Certificate, Committee, Epoch, Evidence, Finalization, Hash, Header, Height, Notarize, SignedVote, ValidatorIndex,
+    ValidatorSet, View,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -15,7 +15,7 @@ use crate::chain::Anchor;
 use crate::config::{Config, Keys};
 use crate::core::{Context, Core, Floor};
 use crate::message::Message;
-use crate::record::{Lsn, Record};
+use crate::record::{Lsn, Record, Standing};
 use crate::recover::RecoverError;
 use crate::round::Offer;
 
@@ -56,6 +56,23 @@ impl Config {
         self.opening.as_ref().map_or(Height::ZERO, |opening| opening.height)
     }
 
+    /// A log that says neither how this epoch began nor how the one before ended was lost, or is an older copy (D10). One
+    /// that was begun anew says so.
+    pub(crate) fn lacks_the_end_before(&self, records: &[Record]) -> Option<RecoverError> {
+        let opening = self.opening.as_ref()?;
+        let boundary = opening.finalization.vote;
+        let knows = |record: &Record| match record {
+            Record::Certificate(Certificate::Finalization(it)) => it.vote.digest == boundary.digest,
+            Record::Epoch(it) => it.epoch >= self.committee.epoch,
+            Record::Standing(Standing::Recovering { .. } | Standing::Abstaining { .. } | Standing::Doubled { .. }) => {
+                true
+            }
+            _ => false,
+        };
+        let lacks = !records.iter().any(knows);
+        lacks.then_some(RecoverError::LogBehind { log: View::ZERO, ledger: boundary.view })
+    }
+
     /// The records that still say something in this epoch: its own, and evidence of the one before.
     pub(crate) fn records_of_epoch(&self, records: Vec<Record>) -> Result<Vec<Record>, RecoverError> {
         let ours = self.committee.epoch;
@@ -65,6 +82,7 @@ impl Config {
         let before = Epoch::new(ours.get().saturating_sub(1));
         let says_something = |record: &Record| match record {
             Record::Evidence(evidence) => evidence.epoch() >= before,
+            Record::Standing(_) => true,
             record => record.epoch() == ours,
         };
         Ok(records.into_iter().filter(says_something).collect())
@@ -79,6 +97,8 @@ impl Record {
             Self::Block(block) => block.header.epoch,
             Self::Evidence(evidence) => evidence.epoch(),
             Self::Epoch(opening) => opening.epoch,
+            // What it says of the past outlasts its epoch; the last one counts.
+            Self::Standing(_) => Epoch::ZERO,
         }
     }
 }
@@ -101,6 +121,8 @@ impl Core {
         }
         core.accusations = self.accusations.into_next_epoch(before);
         core.halted = self.halted;
+        core.past = self.past;
+        core.past.enter_epoch();
         core
     }
 
@@ -110,10 +132,12 @@ impl Core {
         base.epoch == self.committee().epoch && base.ends_epoch()
     }
 
-    /// Whether this validator may sign anything: it belongs to the set, it did not stop, and the epoch goes on.
-    pub(crate) fn may_sign(&self) -> bool {
+    /// Whether this validator may sign in a view: it belongs to the set, it did not stop, the epoch goes on, and it knows
+    /// what it signed (D10).
+    pub(crate) fn may_sign(&self, view: View) -> bool {
         let belongs = self.me().get() < self.quorums().n();
-        belongs && self.halted.is_none() && !self.is_boundary(&self.floor.digest)
+        let goes_on = self.halted.is_none() && !self.is_boundary(&self.floor.digest);
+        belongs && goes_on && self.past.licence().permits(view)
     }
 
     /// Whether a block of the tree ends this epoch.
@@ -184,12 +208,16 @@ impl Core {
         parent.is_some_and(|parent| self.ready_above(&parent) > parent.header.executed_height)
     }
 
+    /// The validators of this epoch or of the one before.
+    pub(crate) fn committee_of(&self, epoch: Epoch) -> Option<&Committee> {
+        let previous = self.config.opening.as_ref().map(|opening| &opening.previous);
+        let mut known = [Some(self.committee()), previous].into_iter().flatten();
+        known.find(|committee| committee.epoch == epoch)
+    }
+
     /// Whether evidence proves what it says, of this epoch or the one before (E4).
     pub(crate) fn proves(&self, keys: &impl Keys, evidence: &Evidence) -> bool {
-        let previous = self.config.opening.as_ref().map(|opening| &opening.previous);
-        let mut committees = [Some(self.committee()), previous].into_iter().flatten();
-        let committee = committees.find(|committee| committee.epoch == evidence.epoch());
-        committee.is_some_and(|committee| evidence.verify(keys, committee).is_ok())
+        self.committee_of(evidence.epoch()).is_some_and(|committee| evidence.verify(keys, committee).is_ok())
     }
 
     /// A peer is in a later epoch. What shows how mine ended is taken; otherwise it learns where I am, and then shows it
@@ -201,6 +229,7 @@ impl Core {
                 return self.on_certificates(cx, from, certificates.into_inner());
             }
             Message::Run(run) => return self.on_run(cx, from, *run),
+            Message::Fork(proof) => return self.on_fork(cx, from, *proof),
             _ => {}
         }
         self.tell_status(cx, from);
@@ -209,6 +238,7 @@ impl Core {
     /// Writes down how this epoch began, before anything else of it (E3).
     pub(crate) fn log_opening<K>(&mut self, cx: &mut Context<'_, K>) {
         if !self.is_opening_logged
+            && !seeded(Canary::OpeningNotLogged)
             && let Some(record) = self.opening_record()
         {
             self.journal.append(record, cx.out);

@@ -78,6 +78,7 @@ impl Core {
 
     /// Keeps verified evidence, unless it says nothing new (R9).
     pub(crate) fn accuse<K>(&mut self, cx: &mut Context<'_, K>, evidence: Evidence) {
+        self.find_accused(cx, &evidence);
         if evidence.kind().is_some_and(|kind| self.accusations.wants(&evidence, kind)) {
             let lsn = self.journal.append(Record::Evidence(evidence), cx.out);
             self.accusations.keep(evidence, lsn);

@@ -49,7 +49,10 @@ pub(crate) struct RunEnd {
 /// Whom to ask, and when again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Fetch {
+    /// With whom it begins.
     turn: u16,
+    /// How often somebody was asked.
+    asks: u16,
     pub(crate) ask_at: Monotonic,
 }
 
@@ -66,9 +69,9 @@ impl Core {
                 Fetch { turn: self.asked, ..Fetch::default() }
             });
             if cx.monotonic() >= fetch.ask_at
-                && let Some(peer) = self.peer_to_ask(fetch.turn)
+                && let Some(peer) = self.peer_to_ask(&fetch)
             {
-                fetch = Fetch { turn: fetch.turn.wrapping_add(1), ask_at: cx.monotonic().plus(again) };
+                fetch = Fetch { asks: fetch.asks.wrapping_add(1), ask_at: cx.monotonic().plus(again), ..fetch };
                 self.send(cx, Recipient::One(peer), want.request());
                 if matches!(want, Want::Run(_)) {
                     self.show_branch(cx, peer);
@@ -80,16 +83,21 @@ impl Core {
     }
 
     /// The reachable validator whose turn it is. What is missing begins with another peer each time, so that none
-    /// alone bears the load, and goes on to the next, so that none that is silent is asked twice in a row.
-    fn peer_to_ask(&self, turn: u16) -> Option<ValidatorIndex> {
-        let mut others: Vec<ValidatorIndex> = self.peers.connected_validators().collect();
-        if others.is_empty() {
-            others.extend(self.peers.connected().map(|(index, _)| index));
+    /// alone bears the load, and goes on to the next, so that none that is silent is asked twice in a row. When all were
+    /// asked the guests follow: they may be the only ones left that know how an epoch ended (E4).
+    fn peer_to_ask(&self, fetch: &Fetch) -> Option<ValidatorIndex> {
+        let mut validators: Vec<ValidatorIndex> = self.peers.connected_validators().collect();
+        let mine = validators.iter().filter(|index| **index < self.me()).count();
+        validators.rotate_left(mine);
+        let known = validators.len();
+        let guests = self.peers.connected().map(|(index, _)| index).filter(|index| index.get() >= self.quorums().n());
+        let guests: Vec<ValidatorIndex> = guests.collect();
+        let round = usize::from(fetch.asks).checked_rem(known.saturating_add(guests.len()))?;
+        let place = usize::from(fetch.turn).wrapping_add(round);
+        if round < known {
+            return validators.get(place.checked_rem(known)?).copied();
         }
-        let mine = others.iter().filter(|index| **index < self.me()).count();
-        others.rotate_left(mine);
-        let place = usize::from(turn).checked_rem(others.len())?;
-        others.get(place).copied()
+        guests.get(round.saturating_sub(known)).copied()
     }
 
     /// What is missing now. While final blocks are missing only they are fetched: the blocks above come by runs too,
@@ -188,7 +196,7 @@ impl Core {
         }
     }
 
-    fn may_answer<K>(&mut self, cx: &Context<'_, K>, to: ValidatorIndex) -> bool {
+    pub(crate) fn may_answer<K>(&mut self, cx: &Context<'_, K>, to: ValidatorIndex) -> bool {
         let window = self.config.delta_quarters(4);
         self.peers.get_mut(to).is_some_and(|peer| peer.may_answer(cx.monotonic(), window))
     }
@@ -213,6 +221,7 @@ impl Core {
         if run.finalization.verify(cx.keys, self.committee()).is_err() && trusted.is_none() {
             return self.misbehaved(cx, from, "a run of blocks that is not final");
         }
+        self.find_own(cx, &Certificate::Finalization(run.finalization.clone()));
         self.take_run(cx, from, run, end);
     }
 

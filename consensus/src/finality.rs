@@ -76,6 +76,9 @@ impl Core {
         self.runs.retain(|run| run.height > block.header.height);
         self.uncommitted.insert(block.header.height, block.clone());
         let certified = (finalization.vote.digest == *id).then_some(finalization.vote.view);
+        if let Some(view) = certified.filter(|_| !block.header.ends_epoch()) {
+            self.note_final_view(cx, view);
+        }
         let finalization = Box::new(finalization.clone());
         cx.out.push(Output::Finalized { block: Box::new(block), finalization });
         self.follow_chain(cx, id, certified);
@@ -113,7 +116,8 @@ impl Core {
         let kept = |_: &&Round| !seeded(Canary::FactsCompacted);
         let own = self.rounds.values().filter(kept).flat_map(|round| round.own.iter().copied()).map(Record::Vote);
         let evidence = self.accusations.pieces().copied().map(Record::Evidence);
-        let begin = opening.into_iter().chain(floor);
+        let standing = self.past.standing().map(Record::Standing);
+        let begin = opening.into_iter().chain(floor).chain(standing);
         begin.chain(uncommitted).chain(logged).chain(certificates).chain(own).chain(evidence).collect()
     }
 

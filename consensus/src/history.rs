@@ -34,6 +34,11 @@ impl History {
         }
     }
 
+    /// What is kept of the newest views, from the highest down.
+    pub(crate) fn newest(&self, views: usize) -> impl Iterator<Item = &[Certificate]> {
+        self.views.values().rev().take(views).map(Vec::as_slice)
+    }
+
     /// What is kept of a view.
     pub(crate) fn of(&self, view: View) -> &[Certificate] {
         self.views.get(&view).map_or(&[], Vec::as_slice)

@@ -174,7 +174,7 @@ impl Core {
 
     /// Notarizes a block: it and its ancestors go to the log before the vote does (rule D2).
     pub(crate) fn notarize<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: Notarize) {
-        if !self.may_sign() {
+        if !self.may_sign(vote.view) {
             return;
         }
         for id in self.chain.path_to(&vote.digest).unwrap_or_default() {

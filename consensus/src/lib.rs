@@ -8,6 +8,7 @@
 //! 2. A vote of our own is sent, counted and put into certificates only once its record is durable (rule D9); the
 //!    machine itself holds it back, so the shell cannot send it early.
 //! 3. Per view it signs at most one Notarize and at most one of Finalize and Nullify, across crashes (`safety`).
+//!    Whoever may have forgotten a vote signs nothing where it can have cast one (`amnesia`).
 //! 4. Every table is bounded: by the number of validators, by [`VIEWS_AHEAD_MAX`], or by what a quorum certified.
 //! 5. Nothing that a peer sends makes it panic; a broken invariant of its own does.
 //!
@@ -20,6 +21,7 @@
     clippy::string_slice
 )]
 
+mod amnesia;
 mod chain;
 mod config;
 mod core;
@@ -52,13 +54,16 @@ mod votes;
 #[cfg(test)]
 mod tests;
 
+pub use amnesia::LaneLicence;
 pub use chain::Anchor;
 pub use config::{Config, Keys, Now, VIEWS_AHEAD_MAX};
 pub use core::Core;
 pub use epoch::{EpochRecord, Opening};
 pub use input::Input;
-pub use message::{CERTIFICATES_MAX, Envelope, Message, Proposal, RUN_BLOCKS_MAX, RUN_LINK_MAX, Run};
+pub use message::{
+    CERTIFICATES_MAX, Envelope, Memory, Message, Proposal, RUN_BLOCKS_MAX, RUN_LINK_MAX, Run, ViewProof,
+};
 pub use output::{Alarm, Output, Recipient};
-pub use record::{Lsn, Record};
+pub use record::{Lsn, Record, Standing};
 pub use recover::RecoverError;
 pub use snapshot::{Lack, PeerSnapshot, Snapshot};

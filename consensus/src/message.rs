@@ -7,6 +7,8 @@ use althing_types::{
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
+/// Votes of the asker in an answer at most: one view has three of them.
+const OWN_VOTES_MAX: usize = 4;
 /// Certificates in one message at most (`decisions.md` 1.13).
 pub const CERTIFICATES_MAX: usize = 64;
 /// Bytes of the certificates in one message at most (`decisions.md` 1.13, rule R1).
@@ -67,6 +69,39 @@ pub enum Message {
     Evidence(List<Evidence, BLOCK_EVIDENCE_MAX>) = 9,
     /// More than f validators broke the rules, and this names them (rule R10).
     Fork(Box<ForkProof>) = 10,
+    /// Asks for a proof of the receiver's view, and for votes of the sender that the receiver holds (rule D10).
+    GetView {
+        /// What the answer has to repeat.
+        question: Hash,
+    } = 11,
+    /// The answer to [`Message::GetView`].
+    View(Box<ViewProof>) = 12,
+}
+
+/// In which view the sender is, proven, and what it holds of the asker's votes (rule D10).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+pub struct ViewProof {
+    /// The question that this answers.
+    pub question: Hash,
+    /// Whether the sender knows all that it signed itself.
+    pub memory: Memory,
+    /// The certificate that opened the sender's view; none in the first view of an epoch.
+    pub entry: Option<Certificate>,
+    /// The newest votes of the asker that the sender holds.
+    pub yours: List<SignedVote, OWN_VOTES_MAX>,
+}
+
+/// Whether a validator knows all that it signed. Tags are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = true)]
+#[repr(u8)]
+pub enum Memory {
+    /// It does, or has left behind all views in which it may not.
+    Whole = 0,
+    /// It believes so, and has not asked enough others yet.
+    Asking = 1,
+    /// It does not.
+    Lost = 2,
 }
 
 /// A block, the leader's vote for it, and why it may stand in this view.

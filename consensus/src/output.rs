@@ -3,7 +3,7 @@
 use althing_types::{Block, Evidence, Finalization, ForkProof, Hash, Height, LaneTip, Summary, ValidatorIndex, View};
 
 use crate::message::Envelope;
-use crate::record::{Lsn, Record};
+use crate::record::{Lsn, Record, Standing};
 
 /// Who should get a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,6 +127,8 @@ pub enum Output {
     },
     /// A validator provably misbehaved; this is durable, and given once for each culprit and kind (rule R9).
     Evidence(Evidence),
+    /// What this validator knows of its own past changed (rule D10); the record is on its way to the log.
+    Standing(Standing),
     /// Something that an operator must know.
     Alarm(Alarm),
 }

@@ -71,7 +71,7 @@ impl Core {
     /// Whether nothing but time and work keeps this validator from proposing; then what it would build on.
     pub(crate) fn may_propose(&self) -> Option<(View, Hash)> {
         let untouched = self.rounds.get(&self.view).is_none_or(|round| round.facts == Facts::default());
-        if self.leader(self.view) != self.me() || !untouched || !self.may_sign() {
+        if self.leader(self.view) != self.me() || !untouched || !self.may_sign(self.view) {
             return None;
         }
         let (parent_view, parent) = self.parent_for(self.view).ok()?;

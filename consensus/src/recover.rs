@@ -7,7 +7,7 @@ use althing_types::canary::{Canary, seeded};
 use crate::chain::Anchor;
 use crate::config::Config;
 use crate::core::{Core, Floor};
-use crate::record::{Lsn, Record};
+use crate::record::{Lsn, Record, Standing};
 use crate::round::Added;
 
 /// Why a core cannot be restarted from what it is given. Voting on would risk a second vote in a view (D10).
@@ -40,6 +40,20 @@ pub enum RecoverError {
     OtherValidator,
 }
 
+/// Whether a log may end below what the ledger has: it says that the one before it was lost, and nothing was signed since
+/// of which it could lack anything.
+fn may_be_behind(records: &[Record], ours: Epoch, ledger: View) -> bool {
+    let standings = records.iter().rev().filter_map(|record| match record {
+        Record::Standing(standing) => Some(*standing),
+        _ => None,
+    });
+    match standings.into_iter().next() {
+        Some(Standing::Recovering { .. }) => true,
+        Some(Standing::Abstaining { epoch, to, .. }) => epoch < ours || ledger <= to,
+        _ => false,
+    }
+}
+
 impl Core {
     /// A core that begins an epoch: nothing was ever signed by this validator in it. `genesis` is the epoch's first
     /// block, which nobody votes on.
@@ -59,20 +73,29 @@ impl Core {
         anchor_view: View,
         records: Vec<Record>,
     ) -> Result<Self, RecoverError> {
+        if let Some(error) = config.lacks_the_end_before(&records) {
+            return Err(error);
+        }
         let records = config.records_of_epoch(records)?;
         let finalizations = records.iter().filter_map(|record| match record {
             Record::Certificate(Certificate::Finalization(finalization)) => Some(finalization),
             _ => None,
         });
         let highest = finalizations.max_by_key(|finalization| finalization.vote.view).cloned();
-        let floor = Floor {
+        let mut floor = Floor {
             view: highest.as_ref().map_or(View::ZERO, |finalization| finalization.vote.view),
             digest: highest.as_ref().map_or(genesis, |finalization| finalization.vote.digest),
             finalization: highest,
             lsn: Lsn::ZERO,
         };
-        if anchor_view > floor.view {
+        let is_behind = anchor_view > floor.view;
+        if is_behind && !may_be_behind(&records, config.committee.epoch, anchor_view) {
             return Err(RecoverError::LogBehind { log: floor.view, ledger: anchor_view });
+        }
+        if is_behind {
+            // The ledger's last block is final, by a certificate that the log lost; it will be new here when it comes.
+            floor =
+                Floor { view: anchor_view.previous(), digest: anchor.header.id(), finalization: None, lsn: Lsn::ZERO };
         }
         let mut core = Self::with_floor(config, anchor, floor);
         for record in records {
@@ -87,7 +110,12 @@ impl Core {
         } else {
             core.history.await_block(core.floor.view, core.floor.digest);
         }
-        core.announced = (core.view, core.floor.view);
+        if core.config.opening.is_some() && !core.is_opening_logged {
+            core.past.enter_epoch();
+        }
+        core.look_back();
+        // What no certificate in the log shows is not announced (D7).
+        core.announced = if is_behind { (View::ZERO.next(), View::ZERO) } else { (core.view, core.floor.view) };
         Ok(core)
     }
 
@@ -98,8 +126,12 @@ impl Core {
             Record::Vote(vote) => self.replay_vote(vote)?,
             Record::Block(block) => self.chain.replay(*block),
             Record::Evidence(evidence) => self.accusations.replay(evidence),
-            Record::Epoch(opening) if opening.set.hash() == self.set_hash => self.is_opening_logged = true,
+            Record::Epoch(opening) if opening.set.hash() == self.set_hash => {
+                self.is_opening_logged = true;
+                self.past.enter_epoch();
+            }
             Record::Epoch(_) => return Err(RecoverError::OtherSet),
+            Record::Standing(standing) => self.past.replay(standing),
         }
         Ok(())
     }

@@ -103,6 +103,11 @@ impl Round {
         news.map_or(otherwise, |evidence| Added::Conflict(Box::new(evidence)))
     }
 
+    /// Takes a validator's votes out of the tables: they are counted and sent no more.
+    pub(crate) fn withhold(&mut self, signer: ValidatorIndex) {
+        self.votes.retain(|(_, of), _| *of != signer);
+    }
+
     /// Forgets the votes of a view whose outcome is certified and long past; facts and certificates stay.
     pub(crate) fn forget_votes(&mut self) {
         self.votes.clear();

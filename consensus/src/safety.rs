@@ -8,9 +8,29 @@
 //! 3. A Nullify reports my Notarize truthfully; "none" is a promise never to notarize in the view (rule R4).
 //! 4. After Finalize(v, d) only d may be notarized in v (rule R2).
 //! 5. Nothing is signed for a view at or below the floor (rule R6).
+//! 6. Nothing is signed in a view in which this validator may have signed what it does not remember (rule D10).
 
 use althing_types::canary::{Canary, seeded};
 use althing_types::{Finalize, Hash, Notarize, Nullify, View, Vote};
+
+/// In which views this validator may sign at all, given what it knows of its own past (D10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Licence {
+    /// In none.
+    Nowhere,
+    /// In those above this one; 0 for all.
+    Above(View),
+}
+
+impl Licence {
+    /// Whether anything may be signed in this view, a late Notarize included (D10).
+    pub(crate) fn permits(self, view: View) -> bool {
+        match self {
+            Self::Nowhere => false,
+            Self::Above(to) => view > to || seeded(Canary::AbstentionIgnored),
+        }
+    }
+}
 
 /// What this validator signed in one view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +44,15 @@ impl Facts {
     /// My Notarize in the view.
     pub(crate) const fn notarize(&self) -> Option<&Notarize> {
         self.notarize.as_ref()
+    }
+
+    /// Whether I cast this vote.
+    pub(crate) fn holds(&self, vote: &Vote) -> bool {
+        match vote {
+            Vote::Notarize(vote) => self.notarize == Some(*vote),
+            Vote::Nullify(vote) => self.nullify == Some(*vote),
+            Vote::Finalize(vote) => self.finalize == Some(*vote),
+        }
     }
 
     /// Whether I gave the view up.
@@ -56,7 +85,16 @@ impl Facts {
         view > floor && self.finalize.is_none() && self.nullify.is_none()
     }
 
-    /// Makes a vote a fact, from the log or before it is written there.
+    /// Makes a vote a fact before it is signed.
+    ///
+    /// # Panics
+    /// If it is of a view in which nothing may be signed, or contradicts a fact ([`Facts::record`]).
+    pub(crate) fn commit(&mut self, vote: &Vote, licence: Licence) {
+        assert!(licence.permits(vote.view()), "a vote in a view whose votes may be forgotten: {vote:?}");
+        self.record(vote);
+    }
+
+    /// Makes a vote of the log a fact.
     ///
     /// # Panics
     /// If the vote contradicts a fact: then this validator is about to equivocate, and stopping is the only safe
@@ -143,6 +181,15 @@ mod tests {
 
     fn panics(votes: &[Vote]) -> bool {
         std::panic::catch_unwind(|| facts(votes)).is_err()
+    }
+
+    #[test]
+    fn who_forgot_what_it_signed_signs_nothing_where_it_may_have() {
+        let commit = |licence: Licence| std::panic::catch_unwind(|| Facts::default().commit(&nullify(None), licence));
+        assert!(commit(Licence::Nowhere).is_err());
+        assert!(commit(Licence::Above(VIEW)).is_err());
+        assert!(commit(Licence::Above(VIEW.previous())).is_ok());
+        assert!(!Licence::Nowhere.permits(View::new(u64::MAX)));
     }
 
     #[test]

@@ -7,7 +7,9 @@ use althing_types::{Evidence, Hash, Height, Monotonic, TimeMs, ValidatorIndex, V
 
 use crate::chain::Data;
 use crate::core::Core;
+use crate::message::Memory;
 use crate::output::Alarm;
+use crate::record::Standing;
 use crate::results::Comparison;
 use crate::round::Offer;
 
@@ -54,6 +56,14 @@ pub struct Snapshot {
     pub peers: Vec<PeerSnapshot>,
     /// Evidence that is held and in no final block yet, ascending by culprit.
     pub evidence: Vec<Evidence>,
+    /// What this validator knows of its own past, if its log says so (rule D10).
+    pub standing: Option<Standing>,
+    /// Whether it signs nothing because too few others have answered since it started.
+    pub is_asking: bool,
+    /// Who answered, and what it knows of its own past.
+    pub answers: Vec<(ValidatorIndex, Memory)>,
+    /// How many answers that count end the waiting.
+    pub answers_needed: usize,
     /// Why this validator stopped voting, if it did.
     pub halted: Option<Alarm>,
 }
@@ -117,6 +127,10 @@ impl Core {
             missing: others().filter(|index| self.peers.get(*index).is_some_and(|peer| !peer.connected)).collect(),
             peers: others().map(peer).collect(),
             evidence: self.accusations.pieces().copied().collect(),
+            standing: self.past.standing(),
+            is_asking: self.past.is_asking(),
+            answers: self.past.answers().collect(),
+            answers_needed: self.answers_needed(),
             halted: self.halted.clone(),
         }
     }

@@ -39,6 +39,7 @@ impl Core {
         if !self.started {
             self.start(cx);
         }
+        self.reconsider(cx);
         for _ in 0..ROUNDS_MAX {
             let before = (self.journal.last(), self.view, self.chain.base_id(), self.building);
             self.attach_blocks(cx);
@@ -52,6 +53,7 @@ impl Core {
                 break;
             }
         }
+        self.ask(cx);
         self.fetch(cx);
         self.synchronise(cx);
         self.repeat(cx);
@@ -67,6 +69,11 @@ impl Core {
         self.timers.enter(cx.monotonic());
         self.timers.tip_since = cx.monotonic();
         self.peers.begin(cx.monotonic());
+        self.revive(cx);
+    }
+
+    /// Does what the votes and certificates demand that are here already: after a start, and when I may sign again.
+    pub(crate) fn revive<K: Keys>(&mut self, cx: &mut Context<'_, K>) {
         let views: Vec<View> = self.rounds.keys().copied().collect();
         for view in views {
             self.certify(cx, view);
@@ -80,7 +87,13 @@ impl Core {
 
     /// A message of another epoch is not for this core, but for what shows how this one ended (E4).
     fn on_message<K: Keys>(&mut self, cx: &mut Context<'_, K>, from: ValidatorIndex, envelope: Envelope) {
-        if from == self.me() || envelope.epoch < self.committee().epoch {
+        if from == self.me() {
+            return;
+        }
+        if envelope.epoch < self.committee().epoch {
+            if let Message::Fork(proof) = envelope.message {
+                self.on_fork(cx, from, *proof);
+            }
             return;
         }
         if envelope.epoch > self.committee().epoch {
@@ -89,6 +102,7 @@ impl Core {
         let Some(peer) = self.peers.get_mut(from) else { return };
         peer.view = peer.view.max(envelope.view);
         peer.floor = peer.floor.max(envelope.floor);
+        self.note_hint(from, envelope.view);
         match envelope.message {
             Message::Vote(vote) => self.on_vote(cx, from, vote),
             Message::Proposal(proposal) => self.on_proposal(cx, from, *proposal),
@@ -101,6 +115,8 @@ impl Core {
             Message::Run(run) => self.on_run(cx, from, *run),
             Message::Fork(proof) => self.on_fork(cx, from, *proof),
             Message::Evidence(pieces) => self.on_evidence(cx, from, pieces.into_inner()),
+            Message::GetView { question } => self.on_get_view(cx, from, question),
+            Message::View(proof) => self.on_view(cx, from, *proof),
         }
         self.nudge(cx, from);
     }
@@ -137,6 +153,7 @@ impl Core {
         }
         if connected {
             self.send(cx, Recipient::One(index), Message::Status);
+            self.ask_anew(cx, index);
             self.tell_all_evidence(cx, index);
             self.show_branch(cx, index);
         }

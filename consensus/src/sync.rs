@@ -110,6 +110,9 @@ impl Core {
     /// My durable votes of a view that can still help: finalize votes of the tip, and the rest while nothing of the
     /// view is certified. Where there is no work nobody waits for the rest, and they are repeated when there is.
     fn votes_of_view(&self, view: View, round: &Round, tip_view: View) -> Vec<SignedVote> {
+        if !self.past.licence().permits(view) {
+            return Vec::new();
+        }
         let mine = |kind| round.vote(kind, self.me()).copied();
         if view == tip_view && round.notarization.is_some() {
             return mine(VoteKind::Finalize).into_iter().collect();
@@ -129,12 +132,13 @@ impl Core {
             self.timers.view_expires(&self.config, view, floor),
         ];
         let out = self.leader_out_at(view).filter(|_| self.rounds.get(&view).is_none_or(|it| it.offer.is_none()));
-        let timers = timers.into_iter().flatten().chain(out).filter(|_| undecided && self.may_sign());
+        let timers = timers.into_iter().flatten().chain(out).filter(|_| undecided && self.may_sign(view));
         let propose = self.may_propose().map(|_| self.timers.propose_at(&self.config));
         let repeats = !self.votes_to_repeat().is_empty() || !self.evidence_work().is_empty();
         let repeat = repeats.then_some(self.timers.repeat_at);
         let pushes = self.peers.connected().filter_map(|(_, peer)| self.push_due(peer));
         let asks = self.fetches.values().map(|fetch| fetch.ask_at).filter(|_| self.peers.connected().next().is_some());
+        let asks = asks.chain(self.ask_deadline());
         let moments = timers.chain(propose).chain(repeat).chain(self.tip_overdue_at()).chain(self.clock_wake);
         moments.chain(pushes).chain(asks).filter(|at| *at > now).min()
     }

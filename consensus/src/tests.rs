@@ -9,6 +9,7 @@
 
 mod accusing;
 mod agreement;
+mod amnesia;
 mod attacks;
 mod catch_up;
 mod certificates;

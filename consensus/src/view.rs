@@ -191,7 +191,7 @@ impl Core {
     pub(crate) fn nullify<K: Keys>(&mut self, cx: &mut Context<'_, K>) {
         let (view, floor) = (self.view, self.floor.view);
         let may = self.rounds.get(&view).is_none_or(|round| round.facts.may_nullify(view, floor));
-        if !may || !self.may_sign() || !self.should_nullify(cx) {
+        if !may || !self.may_sign(view) || !self.should_nullify(cx) {
             return;
         }
         let report = self.round_mut(view).facts.report();

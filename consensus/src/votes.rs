@@ -93,6 +93,7 @@ impl Core {
             self.misbehaved(cx, from, "a certificate that does not verify");
             return false;
         }
+        self.find_own(cx, &certificate);
         self.compare_votes(cx, &certificate);
         self.store(cx, certificate);
         true
@@ -138,14 +139,15 @@ impl Core {
     pub(crate) fn finalize<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: Finalize) {
         let floor = self.floor.view;
         let may = self.round_mut(vote.view).facts.may_finalize(vote.view, floor);
-        if may && self.may_sign() {
+        if may && self.may_sign(vote.view) {
             self.cast(cx, Vote::Finalize(vote));
         }
     }
 
     /// Signs a vote, makes it a fact, and holds it back until its record is durable (D3, D4, D9).
     pub(crate) fn cast<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: Vote) {
-        self.round_mut(vote.view()).facts.record(&vote);
+        let licence = self.past.licence();
+        self.round_mut(vote.view()).facts.commit(&vote, licence);
         let signature = cx.keys.sign(&vote.sign_hash(&self.committee().chain));
         let signed = SignedVote { vote, signer: self.me(), signature };
         self.round_mut(vote.view()).own.push(signed);
@@ -171,6 +173,10 @@ impl Core {
     /// for a Finalize beside a fast Finalization: others may lack a notarize vote for the same (F3).
     fn release<K: Keys>(&mut self, cx: &mut Context<'_, K>, vote: SignedVote) {
         let view = vote.vote.view();
+        if !self.past.licence().permits(view) {
+            // Since it was signed, another vote of my key was seen (D10).
+            return;
+        }
         if view <= self.floor.view {
             if self.floor.finalization.as_ref().is_some_and(|it| completes(it, &vote)) {
                 self.send(cx, Recipient::All, Message::Vote(vote));

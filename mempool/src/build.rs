@@ -83,6 +83,10 @@ impl Mempool {
     /// (L8); a few liars cannot say so.
     pub(crate) fn note_fetched(&mut self, from: ValidatorIndex, asked: &Range) {
         let faulty = usize::from(self.config.quorums().f());
+        if from.get() >= self.config.committee.set.count() {
+            // Guests are sent no batches; that they ask says nothing about a lane.
+            return;
+        }
         let Some(proposed) = &mut self.proposed else { return };
         let named = proposed
             .bold

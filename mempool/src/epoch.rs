@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use althing_types::canary::{Canary, seeded};
 use althing_types::{Hash, Height, Monotonic, SignedBatch, SignedTransaction, encoded_len};
 
 use crate::batch::CheckedBatch;
@@ -25,6 +26,8 @@ pub(crate) struct Carried {
     /// The batches of the epoch before that hold them.
     batches: Vec<Arc<SignedBatch>>,
     bytes: u64,
+    /// All are in batches of this epoch, and the log still holds the old ones.
+    left_log: bool,
 }
 
 impl Carried {
@@ -66,8 +69,14 @@ impl Carried {
 
     fn settle(&mut self) {
         if self.waiting.is_empty() {
-            *self = Self::default();
+            let left_log = !self.batches.is_empty() || self.left_log;
+            *self = Self { left_log, ..Self::default() };
         }
+    }
+
+    /// Whether the log holds old batches that it need not hold any more; said once.
+    pub(crate) fn leaves_log(&mut self) -> bool {
+        std::mem::take(&mut self.left_log)
     }
 }
 
@@ -82,7 +91,7 @@ impl Mempool {
     pub fn succeed(self, config: Config, committed: Height, now: Monotonic, out: &mut Vec<Output>) -> Self {
         let mut carried = self.carried.clone();
         let own = self.own().into_iter().flat_map(|lane| lane.between(lane.committed(), lane.tip().seq));
-        own.for_each(|batch| carried.add(batch));
+        own.filter(|_| !seeded(Canary::CarriedForgotten)).for_each(|batch| carried.add(batch));
         let mut next = Self::with_cut(config, committed, &[], 0);
         (next.journal, next.pool, next.in_flight, next.carried) = (self.journal, self.pool, self.in_flight, carried);
         let kept = next.carried.batches().to_vec();
@@ -108,24 +117,19 @@ impl Mempool {
         }
     }
 
-    /// Cuts batches of what the epoch before left over, before anything else.
+    /// Cuts batches of what the epoch before left over, before anything else. What others ordered meanwhile is ordered
+    /// once more and executed once: whether a block executed it or passed it over is not known here.
     pub(crate) fn cut_carried(&mut self, cx: &mut Context<'_>, room: &Share) {
         while !self.carried.waiting.is_empty() && self.has_room_to_cut() {
             let taken = self.carried.take(room);
             if taken.is_empty() {
-                return;
+                // A restart into a larger set may find one that no batch of it can hold.
+                let ids = self.let_go(|_, transaction| !size(transaction).fits(room));
+                Self::dropped(cx, ids, DropReason::TooLarge);
+            } else {
+                self.seal(cx, taken);
             }
-            self.seal(cx, taken);
         }
-    }
-
-    /// Some transactions were decided by blocks that hold them in another lane.
-    pub(crate) fn forget_carried(&mut self, decided: &[Hash]) {
-        if self.carried.waiting.is_empty() {
-            return;
-        }
-        let decided: BTreeSet<&Hash> = decided.iter().collect();
-        self.let_go(|id, _| decided.contains(id));
     }
 
     /// Forgets some of what waits; returns which.
@@ -139,6 +143,18 @@ impl Mempool {
             self.pool.note_decided(transaction.body().sender, transaction.body().replay);
         }
         gone.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// A batch of ours that the ledger committed: what it holds of an earlier epoch's is done with.
+    pub(crate) fn note_ordered(&mut self, signed: &Arc<SignedBatch>) {
+        if self.carried.waiting.is_empty() {
+            return;
+        }
+        let checked = CheckedBatch::from_log(signed.clone(), &self.config.committee, &self.config.params.limits);
+        if let Ok(batch) = checked {
+            let ordered: BTreeSet<&Hash> = batch.ids().iter().collect();
+            self.let_go(|id, _| ordered.contains(id));
+        }
     }
 
     /// A batch of the log that is of an earlier epoch. One of ours holds transactions that no block ordered: the log was
@@ -155,9 +171,10 @@ impl Mempool {
         }
         let batch = CheckedBatch::from_log(signed, committee, &self.config.params.limits)
             .map_err(|error| RecoverError::Invalid { lane, seq, error })?;
-        self.in_flight.extend(batch.ids().iter().map(|id| (*id, seq)));
-        for transaction in batch.transactions().iter() {
-            self.pool.note_in_flight(transaction.body().sender, transaction.body().replay);
+        for (id, transaction) in batch.ids().iter().zip(batch.transactions().iter()) {
+            if self.in_flight.insert(*id, seq).is_none() {
+                self.pool.note_in_flight(transaction.body().sender, transaction.body().replay);
+            }
         }
         self.carried.add(&batch);
         Ok(())

@@ -121,10 +121,8 @@ impl Mempool {
     /// The reachable validator whose turn it is. Who sent a copy that waits for its check could only send it once more.
     fn peer_to_ask(&self, question: &Due) -> Option<ValidatorIndex> {
         let Range { lane, last, .. } = question.range;
+        let validators = self.config.committee.set.count();
         let mut connected = self.connected();
-        if connected.is_empty() {
-            connected = self.connected_with_guests();
-        }
         connected.retain(|peer| !self.underway.is_from(*peer, lane, last));
         let owner = u16::try_from(lane).ok().map(ValidatorIndex::new)?;
         let first = [question.proposer, owner].into_iter().filter(|index| connected.contains(index));
@@ -135,6 +133,9 @@ impl Mempool {
         let others = connected.iter().skip(after).chain(connected.iter().take(after));
         let others: Vec<ValidatorIndex> = others.filter(|index| !order.contains(index)).copied().collect();
         order.extend(others);
+        // Guests come last: they may be the only ones left that hold an ended epoch's batches (E4).
+        let guests = self.connected_with_guests().into_iter().filter(|index| index.get() >= validators);
+        order.extend(guests.filter(|index| !self.underway.is_from(*index, lane, last)));
         let turn = usize::try_from(question.turn).unwrap_or(usize::MAX);
         order.get(turn.checked_rem(order.len())?).copied()
     }

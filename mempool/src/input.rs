@@ -92,6 +92,10 @@ pub enum Input {
     },
     /// A final block of this epoch accuses these validators: no honest leader extends their lanes any more (L8).
     Accused(Vec<ValidatorIndex>),
+    /// Whether batches of our own lane wait until it is known that no other was signed for their places (rule D10).
+    Hold(bool),
+    /// What we signed is lost, or another process signs with our key: our own lane is silent for the rest of the epoch.
+    Silence,
     /// The ledger executed a final block and durably committed it with its batches.
     Committed {
         /// Its height.

@@ -40,7 +40,7 @@ impl Mempool {
 
     /// Whether our lane may hold one more batch.
     pub(crate) fn has_room_to_cut(&self) -> bool {
-        !self.is_silent && !self.own_window_is_full()
+        !self.is_silent && !self.is_held && !self.own_window_is_full()
     }
 
     /// Whether a quorum acknowledged our newest batch, and so all of ours.

@@ -69,7 +69,6 @@ impl Mempool {
 
     /// Transactions that need no second attempt leave the pool.
     pub(crate) fn on_decided(&mut self, cx: &mut Context<'_>, decided: &[Hash], sequences: &[NextSequence]) {
-        self.forget_carried(decided);
         let mut gone = self.pool.decide(decided);
         gone.extend(sequences.iter().flat_map(|known| self.pool.learn_sequence(known)).collect::<Vec<_>>());
         Self::drop_each(cx, gone);
@@ -77,7 +76,8 @@ impl Mempool {
 
     /// Replaces the log when enough of it is not needed any more. Our newest batch always stays in it (D6).
     pub(crate) fn compact(&mut self, cx: &mut Context<'_>) {
-        let max = self.config.log_garbage_bytes_max;
+        // A restart would take over again what is taken over (E3).
+        let max = if self.carried.leaves_log() { 0 } else { self.config.log_garbage_bytes_max };
         if self.journal.bytes().saturating_sub(self.held_bytes().saturating_add(self.carried.bytes())) <= max {
             return;
         }

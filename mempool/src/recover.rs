@@ -70,6 +70,7 @@ impl Mempool {
         let own = lane == self.config.own_lane();
         if self.lane(lane).is_none_or(|lane| seq <= lane.committed()) {
             if own {
+                self.note_ordered(&signed);
                 self.note_newest(LaneTip { lane, seq, tip: signed.batch.digest() }, &signed);
             }
             return Ok(());
@@ -84,9 +85,10 @@ impl Mempool {
                 return Err(RecoverError::Forked { seq });
             }
             self.carried.note_batched(batch.ids());
-            self.in_flight.extend(batch.ids().iter().map(|id| (*id, seq)));
-            for transaction in batch.transactions().iter() {
-                self.pool.note_in_flight(transaction.body().sender, transaction.body().replay);
+            for (id, transaction) in batch.ids().iter().zip(batch.transactions().iter()) {
+                if self.in_flight.insert(*id, seq).is_none() {
+                    self.pool.note_in_flight(transaction.body().sender, transaction.body().replay);
+                }
             }
         }
         self.place(batch, Lsn::ZERO);

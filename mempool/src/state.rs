@@ -49,6 +49,8 @@ pub struct Mempool {
     pub(crate) newest_own: Option<(LaneTip, Arc<SignedBatch>)>,
     /// Our lane lost data and says nothing more in this epoch.
     pub(crate) is_silent: bool,
+    /// Our lane waits until it is known that its log is whole.
+    pub(crate) is_held: bool,
     /// Lanes in which something changed within the step.
     pub(crate) touched: BTreeSet<u32>,
     /// Something arrived that a waiting block may need.
@@ -134,6 +136,7 @@ impl Mempool {
             carried: Carried::default(),
             newest_own: None,
             is_silent: !config.is_validator(),
+            is_held: false,
             touched: BTreeSet::new(),
             must_judge: false,
             unsaid: BTreeSet::new(),

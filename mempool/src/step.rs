@@ -32,6 +32,8 @@ impl Mempool {
             }
             Input::ViewDied { view } => self.on_view_died(view),
             Input::Accused(culprits) => self.on_accused(cx, &culprits),
+            Input::Hold(holds) => self.is_held = holds,
+            Input::Silence => self.fall_silent(cx),
             Input::Finalized { digest, height, cut } => self.on_finalized(cx, digest, height, &cut),
             Input::Committed { height, cut, decided, sequences } => {
                 self.on_committed(cx, height, &cut);

@@ -44,6 +44,8 @@ use output::{Format, Output};
 #[command(after_help = "Examples:
   althing testnet up --detach
   althing genesis new --dev --validators 1 --dir devnet
+  althing node init --home devnet/node --genesis devnet/genesis.json \\
+    --validator-key devnet/keys/DEV-validator-0.pem   # once
   althing node run --home devnet/node --genesis devnet/genesis.json \\
     --validator-key devnet/keys/DEV-validator-0.pem
   althing send --key devnet/keys/DEV-account-0.pem --to talt1… --amount 12.50

@@ -30,6 +30,7 @@ mod notes;
 mod observer;
 mod outbox;
 mod p2p;
+mod past;
 mod refusal;
 mod signals;
 mod start;
@@ -42,6 +43,7 @@ mod window;
 
 pub use data_folder::DataError;
 pub use p2p::P2pError;
+pub use past::{Recovery, begin, recover_votes};
 pub use start::{Identity, Node, NodeOptions, StartError};
 pub use stop::{Reason, Stop};
 pub use telemetry::TelemetryError;

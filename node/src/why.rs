@@ -7,6 +7,7 @@
 mod absent;
 mod facts;
 mod observer;
+mod past;
 mod pulse;
 mod validator;
 mod words;
@@ -51,6 +52,8 @@ const fn state(cause: WhyCause) -> WhyState {
         WhyCause::Idle | WhyCause::Progressing | WhyCause::SequenceGap => WhyState::Ok,
         WhyCause::PeersAway
         | WhyCause::LaneFull
+        | WhyCause::VotesLost
+        | WhyCause::AsksPeers
         | WhyCause::ClockSkewed
         | WhyCause::LogNearlyFull
         | WhyCause::DiskNearlyFull => WhyState::Degraded,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Contact;
-use althing_consensus::{Alarm, Envelope, Record};
+use althing_consensus::{Alarm, Envelope, Record, Standing};
 use althing_mempool::{AdmitError, CheckedBatch, DataMessage, DropReason, Known, Range, SharedBatch};
 use althing_types::{Block, Committee, Epoch, Evidence, Finalization, Hash, Height, SignedBatch};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -40,6 +40,8 @@ pub enum Note {
     Misbehaved(Contact, &'static str),
     /// An epoch began.
     Epoch(Epoch),
+    /// What this validator knows of its own past changed (rule D10).
+    Standing(Standing),
     /// This validator's own lane is silent until the next epoch, because batches of it were lost (rule D6).
     Silent,
 }

@@ -11,7 +11,7 @@ use althing_consensus::{Alarm, Anchor, Envelope, Input as CoreInput, Message as 
 use althing_mempool::Input as PoolInput;
 use althing_types::{Committee, Epoch, Finalization, Hash, Header, Height, Monotonic, ValidatorSet};
 
-use super::{Action, Config, Contact, EARLIER_MAX, Note, Replica, Seats};
+use super::{Action, Config, Contact, EARLIER_MAX, Note, Pending, Replica, Seats};
 
 /// Answers to one contact of an earlier epoch within Δ at most.
 const ANSWERS_MAX: u32 = 32;
@@ -23,6 +23,8 @@ pub(crate) struct Passage {
     pub(crate) boundary: Option<(Box<Header>, Box<Finalization>)>,
     /// The pending change, and the lowest height whose state holds it.
     pub(crate) change: Option<(Height, ValidatorSet)>,
+    /// The change that the state after the boundary block holds.
+    next_change: Option<(Height, ValidatorSet)>,
     /// Answers to contacts of earlier epochs within a window, and when it ends.
     answered: BTreeMap<Contact, (u32, Monotonic)>,
     /// When each was told last how its epoch ended.
@@ -33,6 +35,11 @@ impl Passage {
     /// With a change that a committed state holds already.
     pub(crate) fn with_change(change: Option<(Height, ValidatorSet)>) -> Self {
         Self { change, ..Self::default() }
+    }
+
+    /// Whether the epoch's boundary block was handed to the ledger and has this height.
+    pub(crate) fn ends_at(&self, height: Height) -> bool {
+        self.boundary.as_ref().is_some_and(|(header, _)| header.height == height)
     }
 
     fn may_answer(&mut self, contact: Contact, now: Monotonic, window: u64) -> bool {
@@ -56,6 +63,11 @@ impl Passage {
 impl Replica {
     /// The state after a block holds a pending change: consensus learns of it before it learns that the block was executed.
     pub(super) fn note_change(&mut self, height: Height, change: Option<ValidatorSet>) {
+        if self.passage.ends_at(height) {
+            // The state that the boundary block leaves belongs to the next epoch.
+            self.passage.next_change = change.map(|set| (height, set));
+            return;
+        }
         if let Some(set) = change.filter(|_| self.passage.change.is_none()) {
             self.tell_consensus(CoreInput::SetChange { height, set: set.hash() });
             self.passage.change = Some((height, set));
@@ -88,7 +100,7 @@ impl Replica {
         self.seats = Seats::new(&self.config.directory, &self.config.committee.set);
         self.committee = Arc::new(self.config.committee.clone());
         self.handed_over = Vec::new();
-        self.passage = Passage::default();
+        self.passage = Passage::with_change(self.passage.next_change.take());
         let (consensus, mempool) = self.config.of_rooms(&self.seats, self.logs);
         let (core, pool) = (self.core.clone(), self.mempool.clone());
         self.core = core.succeed(consensus, Anchor { header: boundary, cut: Vec::new() });
@@ -97,8 +109,12 @@ impl Replica {
         for output in outputs {
             self.route_mempool(output, out);
         }
+        self.lane = self.core.lane_licence();
+        self.tell_mempool(super::route::lane_input(self.lane));
+        if let Some((height, set)) = &self.passage.change {
+            self.pending.push_back(Pending::Consensus(CoreInput::SetChange { height: *height, set: set.hash() }));
+        }
         self.tell_consensus(CoreInput::Tick);
-        self.tell_mempool(PoolInput::Tick);
         for index in self.connected.iter().filter_map(|contact| self.seats.index_of(*contact)).collect::<Vec<_>>() {
             self.tell_consensus(CoreInput::Peer { index, connected: true });
             self.tell_mempool(PoolInput::Peer { index, connected: true });

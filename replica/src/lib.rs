@@ -31,7 +31,7 @@ use seats::Seats;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use althing_consensus::{Anchor, Config as ConsensusConfig, Core, Now, Opening, Record, RecoverError};
+use althing_consensus::{Anchor, Config as ConsensusConfig, Core, LaneLicence, Now, Opening, Record, RecoverError};
 use althing_mempool::{Config as MempoolConfig, Mempool, RecoverError as BatchRecoverError};
 use althing_types::{
     ChainParams, Committee, Epoch, Hash, Header, Height, LaneTip, Monotonic, PublicKey, SignedBatch, Summary,
@@ -182,6 +182,8 @@ pub struct Replica {
     handed_over: Vec<LaneTip>,
     /// The height of the last block that the ledger committed.
     committed: Height,
+    /// Whether batches of the own lane may be signed, as the mempool knows it.
+    lane: LaneLicence,
     /// What one room has to tell the other, in the order in which it came up.
     pending: VecDeque<Pending>,
 }
@@ -220,11 +222,27 @@ impl Replica {
         let executed = found.summaries.into_iter().map(althing_consensus::Input::Executed).map(Pending::Consensus);
         let of_epoch = found.accused.into_iter().filter(|(epoch, _)| *epoch == config.committee.epoch);
         let accused = Pending::Mempool(althing_mempool::Input::Accused(of_epoch.map(|(_, index)| index).collect()));
-        let pending = change.into_iter().chain(executed).chain([accused]).collect();
+        let lane = core.lane_licence();
+        // Before all else: nothing may be signed for a lane that may have been used.
+        let licence = Pending::Mempool(route::lane_input(lane));
+        let pending = std::iter::once(licence).chain(change).chain(executed).chain([accused]).collect();
         let passage = Passage::with_change(found.change);
         let (connected, handed_over) = (BTreeSet::new(), found.cut);
         let committee = Arc::new(config.committee.clone());
-        Ok(Self { core, mempool, config, committee, logs, seats, connected, passage, handed_over, committed, pending })
+        Ok(Self {
+            core,
+            mempool,
+            config,
+            committee,
+            logs,
+            seats,
+            connected,
+            passage,
+            handed_over,
+            committed,
+            lane,
+            pending,
+        })
     }
 
     /// Takes one event and says what to do. Actions are carried out in their order.

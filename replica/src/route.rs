@@ -1,7 +1,7 @@
 //! Which room is told what: the tables between events, the two machines, and actions.
 
 use althing_consensus::{
-    Alarm, Envelope, Input as CoreInput, Message as ConsensusMessage, Now, Output as CoreOutput, Recipient,
+    Alarm, Envelope, Input as CoreInput, LaneLicence, Message as ConsensusMessage, Now, Output as CoreOutput, Recipient,
 };
 use althing_mempool::{
     Check, CheckedBatch, DataMessage, Input as PoolInput, Output as PoolOutput, RejectedBatch, SharedBatch,
@@ -41,7 +41,8 @@ impl Replica {
     }
 
     fn take_envelope(&mut self, from: Contact, envelope: Envelope, now: Monotonic, out: &mut Vec<Action>) {
-        if envelope.epoch < self.epoch() {
+        let tells_fork = matches!(envelope.message, ConsensusMessage::Fork(_));
+        if envelope.epoch < self.epoch() && !tells_fork {
             self.answer_earlier(from, &envelope, now, out);
         } else if let Some(from) = self.seats.index_of(from) {
             self.tell_consensus(CoreInput::Message { from, envelope });
@@ -99,6 +100,8 @@ impl Replica {
         let height = outcome.summary.height;
         self.committed = height;
         let Outcome { cut, decided, sequences, change, summary } = outcome;
+        // Above a boundary block lanes begin anew, but what is forgotten here are those of the epoch that it ends.
+        let cut = if self.passage.ends_at(height) { self.handed_over.clone() } else { cut };
         self.note_change(height, change);
         self.tell_consensus(CoreInput::Executed(summary));
         self.tell_mempool(PoolInput::Committed { height, cut, decided, sequences });
@@ -109,6 +112,10 @@ impl Replica {
         self.core.step(keys, now, input, &mut outputs);
         for output in outputs {
             self.route_consensus(output, out);
+        }
+        let lane = self.core.lane_licence();
+        if std::mem::replace(&mut self.lane, lane) != lane {
+            self.tell_mempool(lane_input(lane));
         }
     }
 
@@ -142,6 +149,7 @@ impl Replica {
             CoreOutput::TurnDied { view } => self.tell_mempool(PoolInput::ViewDied { view }),
             CoreOutput::Evidence(evidence) => out.push(Action::Note(Note::Evidence(Box::new(evidence)))),
             CoreOutput::Alarm(Alarm::Misbehaved { peer, what }) => self.note_misbehaviour(peer, what, out),
+            CoreOutput::Standing(standing) => out.push(Action::Note(Note::Standing(standing))),
             CoreOutput::Alarm(alarm) => out.push(Action::Note(Note::Alarm(Box::new(alarm)))),
         }
     }
@@ -214,6 +222,15 @@ impl Replica {
 
     pub(super) fn tell_mempool(&mut self, input: PoolInput) {
         self.pending.push_back(Pending::Mempool(input));
+    }
+}
+
+/// What the mempool is told of its own lane (rule D10).
+pub(super) const fn lane_input(lane: LaneLicence) -> PoolInput {
+    match lane {
+        LaneLicence::Open => PoolInput::Hold(false),
+        LaneLicence::Held => PoolInput::Hold(true),
+        LaneLicence::Silent => PoolInput::Silence,
     }
 }
 

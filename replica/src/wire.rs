@@ -52,10 +52,12 @@ fn class_of(message: &Message) -> Class {
             | ConsensusMessage::GetCertificates { .. }
             | ConsensusMessage::GetBlock { .. }
             | ConsensusMessage::GetRun { .. }
+            | ConsensusMessage::GetView { .. }
             | ConsensusMessage::Evidence(_) => Class::Votes,
             ConsensusMessage::Proposal(_)
             | ConsensusMessage::Certificates(_)
             | ConsensusMessage::Block(_)
+            | ConsensusMessage::View(_)
             | ConsensusMessage::Fork(_) => Class::Proposals,
             ConsensusMessage::Run(_) => Class::Sync,
         },
@@ -67,7 +69,7 @@ fn class_of(message: &Message) -> Class {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use althing_consensus::Envelope;
+    use althing_consensus::{Envelope, Memory, ViewProof};
     use althing_mempool::{Acks, Range};
     use althing_types::{Epoch, Hash, Height, List, View};
 
@@ -79,12 +81,15 @@ mod tests {
     #[test]
     fn each_message_comes_back_from_its_own_stream_and_from_no_other() {
         let range = Range { lane: 1, first: 2, last: 3, tip: Hash::ZERO };
+        let proof = ViewProof { question: Hash::ZERO, memory: Memory::Lost, entry: None, yours: List::empty() };
         let acks = Acks { epoch: Epoch::ZERO, tips: List::empty(), executed: Height::new(4) };
         let messages = [
             (Class::Votes, envelope(ConsensusMessage::Status)),
             (Class::Votes, envelope(ConsensusMessage::GetRun { above: Height::new(7) })),
             (Class::Votes, envelope(ConsensusMessage::GetBlock { digest: Hash::ZERO })),
             (Class::Votes, envelope(ConsensusMessage::Evidence(List::empty()))),
+            (Class::Votes, envelope(ConsensusMessage::GetView { question: Hash::ZERO })),
+            (Class::Proposals, envelope(ConsensusMessage::View(Box::new(proof)))),
             (Class::Proposals, envelope(ConsensusMessage::Certificates(List::empty()))),
             (Class::Votes, Message::Data(DataMessage::Acks(acks))),
             (Class::Votes, Message::Data(DataMessage::GetBatches { epoch: Epoch::ZERO, range })),

@@ -2,6 +2,7 @@
 //! in temporary folders, and every process that is started is ended by its id.
 
 mod adversity;
+mod amnesia;
 mod bad_input;
 mod bench;
 mod committee;

@@ -55,6 +55,12 @@ pub enum Canary {
     FactsCompacted,
     /// D9: votes in the log are not taken back in.
     VotesNotReplayed,
+    /// D10: what a recovered validator may not sign in is ignored.
+    AbstentionIgnored,
+    /// D10: recovery ends with what peers announce, and not with what they prove.
+    RecoveredByHints,
+    /// D10: the first answer ends recovery.
+    RecoveredByOne,
     /// I1: a tip is work as soon as it is certified.
     TipIsWorkAtOnce,
     /// S1: a run of final blocks is believed unverified.
@@ -73,11 +79,15 @@ pub enum Canary {
     EpochNeverEnds,
     /// E2: a boundary block may have a child in its epoch.
     ChildOfBoundary,
+    /// E3: the log does not say how an epoch began.
+    OpeningNotLogged,
+    /// E3: what no block of the old epoch ordered is forgotten.
+    CarriedForgotten,
 }
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 38] = [
         Self::QuorumMinusOne,
         Self::NullifyQuorumMinusOne,
         Self::FastQuorumMinusOne,
@@ -102,6 +112,9 @@ impl Canary {
         Self::FinalBeforeSync,
         Self::FactsCompacted,
         Self::VotesNotReplayed,
+        Self::AbstentionIgnored,
+        Self::RecoveredByHints,
+        Self::RecoveredByOne,
         Self::TipIsWorkAtOnce,
         Self::RunUnverified,
         Self::BatchUnverified,
@@ -111,6 +124,8 @@ impl Canary {
         Self::PrunedEarly,
         Self::EpochNeverEnds,
         Self::ChildOfBoundary,
+        Self::OpeningNotLogged,
+        Self::CarriedForgotten,
     ];
 }
 

@@ -76,10 +76,8 @@ fn while_batches_of_a_run_are_fetched_other_peers_are_asked_for_the_next_runs_up
     // The batches arrive, and it goes on.
     let ids: Vec<Hash> = blocks[..at].iter().map(Made::id).collect();
     let valid = althing_types::DataJudgement::Valid;
-    let out: Vec<Output> = ids
-        .into_iter()
-        .flat_map(|digest| rig.step(crate::Input::Checked { digest, judgement: valid }))
-        .collect();
+    let out: Vec<Output> =
+        ids.into_iter().flat_map(|digest| rig.step(crate::Input::Checked { digest, judgement: valid })).collect();
     assert_eq!(heights(&out), (1..=64).collect::<Vec<u64>>());
     assert!(!asked(&out).contains(&Message::GetRun { above: Height::new(64) }), "64 blocks wait for the ledger");
     let out: Vec<Output> = blocks[..40].iter().flat_map(|made| rig.execute(&made.block)).collect();

@@ -102,6 +102,7 @@ fn the_certificate_that_opened_a_view_stands_in_the_log_before_its_votes() {
             Record::Block(_) => "block",
             Record::Evidence(_) => "evidence",
             Record::Epoch(_) => "epoch",
+            Record::Standing(_) => "standing",
         })
         .collect();
     // The leader gave the view up, and stands in the certificate that it notarized: that is evidence.

@@ -269,6 +269,9 @@ fn a_restart_reads_its_own_epoch_and_refuses_a_later_one() {
     records.push(Record::Vote(voted));
     let core = recover(&rig.config, records.clone()).expect("it goes on");
     assert!(core.rounds.get(&View::new(1)).is_some_and(|round| round.own == [voted]), "its vote is a fact");
+    // A log that knows neither how this epoch began nor how the one before ended may lack votes.
+    let lost = recover(&rig.config, Vec::new());
+    assert_eq!(lost.err(), Some(RecoverError::LogBehind { log: View::ZERO, ledger: View::new(2) }));
     // A ledger that is older than the log must not vote: it does not know what it signed.
     let mut older = rig.config.clone();
     (older.committee, older.opening) = (committee(4), None);
@@ -327,7 +330,8 @@ fn evidence_of_the_epoch_before_is_taken_and_of_an_earlier_one_is_not() {
     assert_eq!(rig.core.snapshot().evidence, [batch_evidence(2, 5, 2)]);
     rig.config.opening.as_mut().expect("it has one").previous.epoch = Epoch::new(7);
     let (config, anchor) = (rig.config.clone(), rig.core.anchor().clone());
-    rig.core = Core::recover(config, anchor.header.id(), anchor, View::ZERO, Vec::new()).expect("an empty log");
+    let log = rig.log.iter().filter(|record| !matches!(record, Record::Evidence(_))).cloned().collect();
+    rig.core = Core::recover(config, anchor.header.id(), anchor, View::ZERO, log).expect("it goes on");
     assert!(blamed(&hear_in_epoch_1(&mut rig, 0, told(batch_evidence(2, 5, 2)))));
 }
 

@@ -124,17 +124,42 @@ fn the_old_batches_leave_the_log_once_their_transactions_are_in_new_ones() {
 }
 
 #[test]
-fn what_others_ordered_meanwhile_is_not_ordered_again() {
+fn what_no_batch_of_a_larger_set_can_hold_is_given_up_and_said() {
     let (mut rig, ids) = busy();
     let mut config = of_epoch(&rig, 1);
-    // No room for a batch, so that all of it waits.
-    config.params.limits.block_transactions_max = 4;
-    rig.enter(config, height(1));
-    let left = ids_of(&appended(&rig.step(Input::Tick)));
-    rig.step(Input::Committed { height: Height::new(2), cut: Vec::new(), decided: ids.clone(), sequences: Vec::new() });
-    let out = rig.wait(1_000_000);
-    let again = ids_of(&appended(&out));
-    assert!(ids.iter().filter(|id| !left.contains(id)).all(|id| !again.contains(id)), "{again:?}");
+    // A share of the block's gas below what one of the four asks for.
+    config.params.limits.block_gas_max = 4 * 20_000;
+    let out = rig.enter(config.clone(), height(1));
+    let dropped = |out: &[Output]| {
+        let of = |it: &Output| match it {
+            Output::Dropped { ids, reason: DropReason::TooLarge } => ids.clone(),
+            _ => Vec::new(),
+        };
+        let mut dropped: Vec<Hash> = out.iter().flat_map(of).collect();
+        dropped.sort();
+        dropped
+    };
+    let mut expected = ids.clone();
+    expected.sort();
+    assert_eq!(dropped(&out), expected);
+    // A restart finds the same.
+    let (old, _) = busy();
+    rig.mempool = crate::Mempool::recover(config, height(1), &[], old.durable_log()).expect("our own log");
+    assert!(dropped(&rig.step(Input::Tick)).len() >= ids.len());
+    assert_eq!(rig.mempool.snapshot().in_flight_count, 0);
+}
+
+#[test]
+fn what_a_committed_batch_of_the_new_lane_holds_is_done_with_after_a_restart() {
+    let (mut rig, ids) = busy();
+    let mut log = rig.durable_log();
+    let config = of_epoch(&rig, 1);
+    log.extend(appended(&rig.enter(config, height(1))));
+    let tip = rig.own_tip();
+    rig.mempool = crate::Mempool::recover(rig.config.clone(), height(2), &[tip], log).expect("our own log");
+    let again = ids_of(&appended(&rig.step(Input::Tick)));
+    // The batch that is committed in the old epoch comes before it in the log, and holds another one.
+    assert!(ids.iter().all(|id| !again.contains(id)), "{again:?}");
 }
 
 #[test]

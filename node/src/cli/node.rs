@@ -1,5 +1,6 @@
 //! `althing node`: running a node, and asking one how it is.
 
+mod past;
 mod peers;
 mod run;
 mod status;
@@ -15,9 +16,27 @@ use crate::cli::output::Output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Begin the data folder of a validator that has never run on this chain
+    #[command(after_help = "Examples:
+  althing node init --home /var/lib/althing
+  althing node init --home devnet/node --genesis devnet/genesis.json \\
+    --validator-key devnet/keys/DEV-validator-1.pem
+
+Do this once in the life of a validator. One whose data were lost has run before: it must not vote as if it had not, and
+is given `althing node recover-vote-log` instead.")]
+    Init(past::Init),
+    /// Let a validator that lost its vote log vote again, once the others have proven where they are
+    #[command(after_help = "Examples:
+  althing node recover-vote-log --home /var/lib/althing --yes
+
+For a validator whose data folder, or whose log of votes in it, is gone or is an older copy; it must not run meanwhile.
+What its ledger has is kept. docs/operations.md says what happens then.")]
+    RecoverVoteLog(past::RecoverVoteLog),
     /// Run a validator or an observer until it is told to stop
     #[command(after_help = "Examples:
   althing genesis new --dev --validators 1 --dir devnet
+  althing node init --home devnet/node --genesis devnet/genesis.json \\
+    --validator-key devnet/keys/DEV-validator-1.pem   # once
   althing node run --home devnet/node --genesis devnet/genesis.json \\
     --validator-key devnet/keys/DEV-validator-1.pem
   althing node run --home /var/lib/althing          # everything from HOME/config
@@ -37,6 +56,8 @@ Exit codes: 0 it was told to stop, 1 a disk failed, 7 key or password, 75 a port
 /// Carries out a command.
 pub(crate) fn run(command: Command, home: Option<PathBuf>, output: &Output) -> Result<Exit, Failure> {
     match command {
+        Command::Init(init) => init.run(home, output),
+        Command::RecoverVoteLog(recover) => recover.run(home, output),
         Command::Run(run) => run.run(home, output),
         Command::Status(status) => status.run(output),
         Command::Peers(peers) => peers.run(output),

@@ -88,6 +88,18 @@ pub enum DataError {
         /// What is gone.
         part: PathBuf,
     },
+    /// It was never begun for a validator.
+    #[error("{} holds no data of this validator", folder.display())]
+    NotBegun {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// It was to be begun, and was in use before.
+    #[error("{} was begun before: this validator has run", folder.display())]
+    Begun {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// It holds the proof of a fork.
     #[error("{} proves that more than f validators broke the rules; this node votes no more", file.display())]
     Fork {
@@ -179,6 +191,16 @@ impl DataFolder {
             Some(log) => lost(log),
             None => Ok(()),
         }
+    }
+
+    /// Refuses a validator's folder that nobody began: what the validator signed may have been in another one (D10).
+    pub(crate) fn refuse_not_begun(&self) -> Result<(), DataError> {
+        if self.was_bound { Ok(()) } else { Err(DataError::NotBegun { folder: self.path.clone() }) }
+    }
+
+    /// Refuses to begin a folder that was in use.
+    pub(crate) fn refuse_begun(&self) -> Result<(), DataError> {
+        if self.was_bound { Err(DataError::Begun { folder: self.path.clone() }) } else { Ok(()) }
     }
 
     /// Refuses a folder in which a fork is proven (rule R10): whoever went on would choose a side.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use althing_consensus::Alarm;
+use althing_consensus::{Alarm, Standing};
 use althing_mempool::{AdmitError, DropReason};
 use althing_types::EvidenceKind;
 use metrics::counter;
@@ -65,6 +65,7 @@ impl Notes {
                     "a validator provably misbehaved"
                 );
             }
+            Note::Standing(standing) => tell_standing(&standing),
             Note::Misbehaved(peer, what) => self.misbehaved(peer, what),
             Note::Epoch(epoch) => tracing::info!(epoch = epoch.get(), "a new epoch begins"),
             Note::Silent => tracing::error!(
@@ -108,6 +109,28 @@ impl Notes {
             tracing::warn!(peer = peer.get(), what, times = *times, "a validator misbehaves");
             *told_at = now;
         }
+    }
+}
+
+/// What this validator learnt of its own past (rule D10).
+fn tell_standing(standing: &Standing) {
+    match standing {
+        Standing::Abstaining { to, .. } => tracing::warn!(
+            view = to.get(),
+            "enough other validators have proven their views; this validator votes again above this view"
+        ),
+        Standing::Doubled { vote } => {
+            counter!("althing_own_votes_foreign_total").increment(1);
+            let view = vote.as_ref().map(|vote| vote.vote.view().get());
+            tracing::error!(
+                view,
+                ?vote,
+                remedy = "make sure that no other process has this validator's key; then stop this node, give it \
+                          `althing node recover-vote-log`, and start it again",
+                "a vote of this validator's own key was seen that it did not cast; it votes no more"
+            );
+        }
+        Standing::Whole { .. } | Standing::Recovering { .. } | Standing::Settled { .. } => {}
     }
 }
 

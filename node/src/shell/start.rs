@@ -128,6 +128,15 @@ pub enum StartError {
         /// Where the log is.
         folder: PathBuf,
     },
+    /// The vote log is empty: not even its beginning is there.
+    #[error("the log of votes in {} is empty", folder.display())]
+    LostVotes {
+        /// Where the log is.
+        folder: PathBuf,
+    },
+    /// The system gave no random numbers.
+    #[error("the system has no random numbers")]
+    Random,
     /// A log holds something that is no record.
     #[error("the log of {name} holds what is no record: {error}")]
     Record {
@@ -178,6 +187,10 @@ impl StartError {
     }
 }
 
+/// The log of consensus, as messages name it.
+pub(super) const VOTES: &str = "votes";
+/// The log of batches, as messages name it.
+pub(super) const BATCHES: &str = "batches";
 /// How long calls under way may take to end.
 const SERVING_MAX: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -233,17 +246,17 @@ impl Node {
         let me = me.ok_or(StartError::NotAValidator { key: public_key })?;
         let p2p = network_options(&genesis, me, node_key, &config)?;
         let folder = DataFolder::open(&data, &genesis.hash(), Owner::Validator(public_key))?;
-        let identity = |tag: Tag| *Hash::to_sign(tag, &genesis.hash(), &public_key).as_bytes();
         folder.refuse_fork()?;
+        folder.refuse_not_begun()?;
         folder.refuse_lost_parts()?;
         let (store, ledger) = open_ledger(&folder, &genesis, &config)?;
-        let (votes_log, votes) = open_log("votes", &folder.votes(), identity(Tag::VoteLog))?;
-        let (batches_log, batches) = open_log("batches", &folder.batches(), identity(Tag::BatchLog))?;
+        let (votes_log, votes) = open_log(VOTES, &folder, &genesis, &public_key)?;
+        let (batches_log, batches) = open_log(BATCHES, &folder, &genesis, &public_key)?;
+        if votes.is_empty() {
+            return Err(StartError::LostVotes { folder: folder.votes() });
+        }
 
-        // From here on something may be signed; the folder is no longer a new one.
-        folder.bind(&genesis.hash())?;
-
-        let found = found(&ledger, decoded("votes", &votes)?, decoded("batches", &batches)?)?;
+        let found = found(&ledger, decoded(VOTES, &votes)?, decoded(BATCHES, &batches)?)?;
         let replica = start_replica(&genesis, me, &folder, found)?;
         let runtime = runtime()?;
         let (listener, rpc_addr) = listen(&runtime, &config)?;
@@ -393,7 +406,7 @@ impl Machines {
 
         let told = orders.clone();
         let vote_writer = LogWriter {
-            name: "votes",
+            name: VOTES,
             log: self.votes_log,
             commands: votes.clone(),
             encode: encode::<Record>,
@@ -401,7 +414,7 @@ impl Machines {
         };
         let told = orders.clone();
         let batch_writer = LogWriter {
-            name: "batches",
+            name: BATCHES,
             log: self.batches_log,
             commands: batches.clone(),
             encode: |batch: &Arc<SignedBatch>| encode(batch.as_ref()),
@@ -519,16 +532,20 @@ pub(super) fn inner_mailbox<T>() -> Arc<Mailbox<T>> {
     Arc::new(Mailbox::new(0))
 }
 
-fn open_log(
+/// Opens a log of a validator's folder; makes it if it is not there.
+pub(super) fn open_log(
     name: &'static str,
-    folder: &std::path::Path,
-    identity: [u8; 32],
+    folder: &DataFolder,
+    genesis: &Genesis,
+    key: &PublicKey,
 ) -> Result<(SegmentedLog, Vec<Vec<u8>>), StartError> {
-    SegmentedLog::open(folder, &identity, Options::default()).map_err(|error| StartError::Log { name, error })
+    let (path, tag) = if name == VOTES { (folder.votes(), Tag::VoteLog) } else { (folder.batches(), Tag::BatchLog) };
+    let identity = *Hash::to_sign(tag, &genesis.hash(), key).as_bytes();
+    SegmentedLog::open(&path, &identity, Options::default()).map_err(|error| StartError::Log { name, error })
 }
 
 /// The records of a log. What is in a log of ours was encoded by us.
-fn decoded<T: borsh::BorshDeserialize + borsh::BorshSerialize>(
+pub(super) fn decoded<T: borsh::BorshDeserialize + borsh::BorshSerialize>(
     name: &'static str,
     records: &[Vec<u8>],
 ) -> Result<Vec<T>, StartError> {

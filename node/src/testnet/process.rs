@@ -19,6 +19,7 @@ use super::guard::Guard;
 use super::identity::ProcessId;
 use super::lock::STARTING_MAX;
 use super::log;
+use super::naming;
 use super::ports::local;
 
 /// A node that was started.
@@ -39,6 +40,7 @@ impl NodeProcess {
     pub(super) fn start(program: &Path, folder: &Folder, index: usize) -> Result<Self, TestnetError> {
         let home = folder.layout.home(index);
         fs::create_dir_all(&home).map_err(io_error("make the folder", &home))?;
+        begin(program, folder, index)?;
         let log = log::hold(&home, STARTING_MAX).map_err(io_error("open", &log::path(&home)))?;
         let log = log.ok_or_else(|| TestnetError::Left { home: home.clone() })?;
         let also = log.try_clone().map_err(io_error("open", &log::path(&home)))?;
@@ -122,6 +124,25 @@ pub(super) fn how(status: ExitStatus) -> String {
         (None, Some(signal)) => format!("signal {signal}"),
         (None, None) => "an unknown status".to_owned(),
     }
+}
+
+/// Begins the data of a node that never ran: it has no log of its own yet either. One that lost its data is not begun
+/// again, because it may have voted (rule D10); its start says what to do.
+fn begin(program: &Path, folder: &Folder, index: usize) -> Result<(), TestnetError> {
+    let home = folder.layout.home(index);
+    if log::path(&home).exists() || home.join("data/version").exists() {
+        return Ok(());
+    }
+    let mut command = Command::new(program);
+    command.args(["node", "init", "--home"]).arg(&home).arg("--genesis").arg(folder.layout.genesis());
+    let number = u16::try_from(index).unwrap_or(u16::MAX);
+    command.arg("--validator-key").arg(folder.layout.key(DevRole::Validator, number)).stdin(Stdio::null());
+    let output = command.output().map_err(io_error("start", program))?;
+    let told = || String::from_utf8_lossy(&output.stderr).lines().map(str::to_owned).collect();
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(TestnetError::Ended { node: naming::node_name(index), how: how(output.status), log: told(), path: home })
 }
 
 fn command(program: &Path, folder: &Folder, index: usize) -> Command {

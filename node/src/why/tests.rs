@@ -3,11 +3,11 @@
 
 mod bench;
 
-use althing_consensus::{Alarm, Lack, Message as ConsensusMessage};
+use althing_consensus::{Alarm, Lack, Memory, Message as ConsensusMessage, Standing};
 use althing_mempool::DataMessage;
 use althing_network::{PeerState, Trouble};
 use althing_rpc::api::{WhyAnswer, WhyCause, WhyReason, WhyState};
-use althing_types::{Hash, Height, Replay, Vote};
+use althing_types::{Epoch, Hash, Height, Replay, ValidatorIndex, View, Vote};
 
 use self::bench::{Bench, unreachable_for};
 use super::{Facts, Place, Validator, judge};
@@ -468,4 +468,45 @@ fn an_observer_is_judged_by_whom_it_follows_and_how_far() {
     let names: Vec<String> = (0..4).map(|node| bench.name(node)).collect();
     let why = check(&observer(&bench, 0, 0), WhyCause::ObserverAlone, &names, "start");
     assert!(is_stalled(&why), "{why:#?}");
+}
+
+/// A validator that says this of its past, and was answered so by the others.
+fn with_past(validators: u16, standing: Standing, answers: &[(u16, Memory)], needed: usize) -> Facts {
+    changed(&Bench::new(validators).facts(0), |here| {
+        here.consensus.standing = Some(standing);
+        here.consensus.answers = answers.iter().map(|(index, memory)| (ValidatorIndex::new(*index), *memory)).collect();
+        here.consensus.answers_needed = needed;
+    })
+}
+
+#[test]
+fn what_a_validator_lost_and_whom_it_waits_for_is_told_until_it_votes_again() {
+    let name = |index: usize| Bench::new(4).name(index);
+    let (question, whole, lost) = (Hash::ZERO, Memory::Whole, Memory::Lost);
+    let recovering = Standing::Recovering { question, above: View::ZERO };
+    let facts = with_past(4, recovering, &[(1, whole), (2, whole)], 3);
+    let why = check(&facts, WhyCause::VotesLost, &[name(3)], "by itself");
+    assert_eq!(why.state, WhyState::Degraded);
+    assert!(why.first.sentence.contains("2 of 3 other validators have proven their views"), "{}", why.first.sentence);
+    let facts = with_past(4, recovering, &[(1, whole), (2, lost)], 3);
+    let why = judge(&facts);
+    let told = format!("cannot end while {} recover as well", name(2));
+    assert!(why.first.sentence.contains(&told), "{}", why.first.sentence);
+    let why = judge(&with_past(3, recovering, &[(1, whole), (2, whole)], 3));
+    assert!(why.first.sentence.contains("there are only 2, so it cannot end"), "{}", why.first.sentence);
+
+    let abstaining = Standing::Abstaining { question, epoch: Epoch::ZERO, to: View::new(9) };
+    let why = check(&with_past(4, abstaining, &[], 2), WhyCause::VotesLost, &[name(0)], "a few transactions");
+    assert!(why.first.sentence.contains("votes above view 9"), "{}", why.first.sentence);
+    let passed = Standing::Abstaining { question, epoch: Epoch::ZERO, to: View::ZERO };
+    assert_eq!(judge(&with_past(4, passed, &[], 2)).first.cause, WhyCause::Idle);
+
+    let facts = with_past(4, Standing::Whole { question }, &[(1, Memory::Asking), (2, lost)], 2);
+    let facts = changed(&facts, |here| here.consensus.is_asking = true);
+    let why = check(&facts, WhyCause::AsksPeers, &[name(2), name(3)], "reach this node");
+    assert!(why.first.sentence.contains("1 of 2 have answered"), "{}", why.first.sentence);
+
+    let facts = with_past(4, Standing::Doubled { vote: None }, &[], 2);
+    let why = check(&facts, WhyCause::KeyDoubled, &[name(0)], "recover-vote-log");
+    assert_eq!(why.state, WhyState::Stalled);
 }

@@ -4,12 +4,13 @@
 //! has waited for longer than two views can take that end by their timers, what the view waits for. The first that fits is
 //! the answer; the last says that none did.
 
-use althing_consensus::{Alarm, Lack, Snapshot};
+use althing_consensus::{Alarm, Lack, Snapshot, Standing};
 use althing_rpc::api::{Decimal, WhyCause, WhyFinding, WhyParty, WhyReason};
 use althing_types::{Height, ValidatorIndex, VoteKind};
 
 use super::absent;
 use super::facts::{Facts, Validator, has_work};
+use super::past;
 use super::words::{ago_ms, list, names, party, span, this_node};
 
 /// How long work may wait, in Δ: two views that end by their longest timers (rules T1 and T2) and a little.
@@ -35,6 +36,7 @@ pub(super) fn findings(facts: &Facts, here: &Validator) -> Vec<WhyFinding> {
     let (consensus, mempool) = (&here.consensus, &here.mempool);
     let has_work = has_work(consensus, mempool);
     let mut findings: Vec<WhyFinding> = halted(facts, consensus).into_iter().collect();
+    findings.extend(past::finding(facts, consensus));
     let halting = findings.len();
     findings.extend(absent::no_quorum(facts, here));
     let has_quorum = findings.len() == halting;
@@ -47,7 +49,7 @@ pub(super) fn findings(facts: &Facts, here: &Validator) -> Vec<WhyFinding> {
     if findings.is_empty() && has_work {
         findings.extend(stall(facts, here));
     }
-    findings.extend(mempool.is_silent.then(|| lane_silent(facts)));
+    findings.extend(mempool.is_silent.then(|| lane_silent(facts, consensus.standing)));
     if findings.is_empty() {
         let gap = mempool.pool_count > 0 && !has_work;
         findings.push(if gap { sequence_gap(mempool.pool_count) } else { well(facts, has_work) });
@@ -500,7 +502,18 @@ fn unexplained(consensus: &Snapshot) -> WhyFinding {
 }
 
 /// Batches of this node were lost (rule D6).
-fn lane_silent(facts: &Facts) -> WhyFinding {
+fn lane_silent(facts: &Facts, standing: Option<Standing>) -> WhyFinding {
+    if matches!(standing, Some(Standing::Recovering { .. } | Standing::Abstaining { .. } | Standing::Doubled { .. })) {
+        return WhyFinding {
+            cause: WhyCause::LaneSilent,
+            sentence: "this node lost what it had signed, so it takes no transactions in until the next epoch; \
+                       transactions at other validators become final"
+                .to_owned(),
+            who: vec![this_node(facts, "orders no batches of its own")],
+            since_ms: None,
+            remedy: Some("submit to another validator".to_owned()),
+        };
+    }
     WhyFinding {
         cause: WhyCause::LaneSilent,
         sentence: "batches of this node were lost, or it is accused because another process signs with its key, so it \

@@ -111,6 +111,12 @@ pub enum WhyCause {
     Diverged,
     /// Two final blocks contradict each other, and this node votes no more (rule R6).
     Forked,
+    /// This node lost what it voted, and votes again once enough others have proven where they are (rule D10).
+    VotesLost,
+    /// A vote of this node's key was seen that it did not cast; it votes no more (rule D10).
+    KeyDoubled,
+    /// This node has just started, and asks the others for its own votes before it votes (rule D10).
+    AsksPeers,
     /// Batches of this node were lost; it takes no transactions in until the next epoch (rule D6).
     LaneSilent,
     /// The thread that decides does not answer.
@@ -159,6 +165,8 @@ pub enum WhyReason {
     Silent,
     /// It is connected and behind.
     Behind,
+    /// It lost what it voted, and recovers.
+    Recovers,
     /// Its clock, or that of the node that was asked, is wrong.
     Clock,
 }

@@ -2,7 +2,7 @@
 //! is tested beside it; `docs/testing.md` lists where. Each ends with progress and rest, and every rule is checked on the
 //! way.
 
-use althing_consensus::Message as ConsensusMessage;
+use althing_consensus::{Message as ConsensusMessage, Standing};
 use althing_mempool::DataMessage;
 use althing_replica::Message;
 use althing_types::{Vote, VoteKind};
@@ -295,6 +295,91 @@ fn case_15_a_validator_alone_goes_on_after_every_restart() {
         }
         let height = world.height();
         assert!(height > 5, "{height}");
+        ends_well(world);
+    }
+}
+
+/// A calm network that takes work, in which the disks of some may be lost.
+fn forgetful(validators: u16, forgetful: Vec<u16>, fast_path: bool) -> World {
+    World::new(Options { fast_path, forgetful, submit_every_ms: 20, ..Options::calm(15, validators) })
+}
+
+fn is_recovering(world: &World, place: usize) -> bool {
+    matches!(world.standing_at(place).0, Some(Standing::Recovering { .. }))
+}
+
+fn is_doubled(world: &World, place: usize) -> bool {
+    matches!(world.standing_at(place).0, Some(Standing::Doubled { .. }))
+}
+
+#[test]
+fn case_15_one_of_four_whose_disks_are_lost_votes_again_and_the_chain_goes_on() {
+    for fast_path in [false, true] {
+        let mut world = forgetful(4, vec![2], fast_path);
+        for _ in 0..3 {
+            world.pass_ms(1_000);
+            world.lose_and_recover(2);
+            assert!(is_recovering(&world, 2));
+            assert!(world.until(20_000, |world| !is_recovering(world, 2)), "{}", world.describe());
+            let height = world.height();
+            assert!(world.until_all_reach(height + 8, 20_000).is_some(), "{}", world.describe());
+        }
+        // Now its votes are needed.
+        world.crash(0);
+        let height = world.height();
+        assert!(world.until_all_reach(height + 5, 60_000).is_some(), "{}", world.describe());
+        world.restart(0);
+        ends_well(world);
+    }
+}
+
+#[test]
+fn case_15_disks_that_are_lost_before_anything_happened_hinder_nobody() {
+    let mut world = forgetful(4, vec![3], false);
+    world.lose_and_recover(3);
+    world.pass_ms(2_000);
+    assert!(!is_recovering(&world, 3), "{}", world.describe());
+    ends_well(world);
+}
+
+/// Nothing can be made up for, and nobody pretends: no fork, no vote, and whoever asks learns that it cannot end.
+#[test]
+fn case_15_of_more_than_f_whose_disks_are_lost_none_votes_again() {
+    for (validators, lost) in [(2, vec![1]), (4, vec![1, 2]), (7, vec![0, 3, 6])] {
+        let mut world = forgetful(validators, lost.clone(), true);
+        world.pass_ms(1_000);
+        lost.iter().for_each(|index| world.crash(usize::from(*index)));
+        lost.iter().for_each(|index| world.lose_and_recover(usize::from(*index)));
+        let height = world.height();
+        world.pass_ms(30_000);
+        for index in &lost {
+            let place = usize::from(*index);
+            assert!(is_recovering(&world, place), "{}", world.describe());
+        }
+        assert!(world.height() <= height + 1, "what was certified may become final");
+        assert_eq!(world.finish().failure, None);
+    }
+}
+
+#[test]
+fn case_15_a_validator_that_is_begun_twice_by_mistake_votes_no_more() {
+    let mut world = forgetful(4, vec![1], false);
+    world.pass_ms(2_000);
+    world.lose_and_begin(1);
+    assert!(world.until(5_000, |world| is_doubled(world, 1)), "{}", world.describe());
+    let height = world.height();
+    assert!(world.until_all_reach(height + 5, 20_000).is_some(), "{}", world.describe());
+    ends_well(world);
+}
+
+#[test]
+fn case_15_of_two_processes_with_one_key_one_notices_and_nobody_forks() {
+    for seed in 0..6 {
+        let actors = vec![Actor { index: 3, strategy: Strategy::Twin, has_twin: true }];
+        let mut world = World::new(Options { actors, submit_every_ms: 20, ..Options::calm(seed, 4) });
+        world.begin_all_of(3);
+        let noticed = |world: &World| is_doubled(world, 3) || is_doubled(world, 4);
+        assert!(world.until(30_000, noticed), "seed {seed}: {}", world.describe());
         ends_well(world);
     }
 }

@@ -9,7 +9,7 @@ mod promises;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use althing_consensus::{Alarm, Envelope, Message as ConsensusMessage};
+use althing_consensus::{Alarm, Envelope, Message as ConsensusMessage, Standing};
 use althing_genesis::Genesis;
 use althing_ledger::{Committed, Reader};
 use althing_mempool::{CheckedBatch, DataMessage};
@@ -20,7 +20,7 @@ use althing_types::{
 };
 
 use self::certificates::Certificates;
-use self::durable::Durable;
+use self::durable::{Abstention, Durable};
 use self::model::Model;
 use self::promises::Promises;
 use super::epochs::Epochs;
@@ -61,6 +61,12 @@ pub(crate) struct Checker {
     contacts: Vec<Contact>,
     /// Nodes that lie, or have two instances.
     byzantine: BTreeSet<Contact>,
+    /// Honest nodes whose disks may be lost.
+    forgetful: BTreeSet<Contact>,
+    /// Nodes of whose keys there are two votes, as they may notice.
+    doubled: BTreeSet<Contact>,
+    /// The highest view of each epoch in which a node had voted when its disks were lost.
+    lost: BTreeMap<(Contact, Epoch), View>,
     sent: BTreeMap<(Contact, Epoch, View), Sent>,
     /// What is durable at each place.
     durable: Vec<Durable>,
@@ -102,6 +108,9 @@ impl Checker {
             keys,
             contacts,
             byzantine: byzantine.into_iter().collect(),
+            forgetful: BTreeSet::new(),
+            doubled: BTreeSet::new(),
+            lost: BTreeMap::new(),
             sent: BTreeMap::new(),
             durable: vec![Durable::default(); places],
             cast: BTreeSet::new(),
@@ -153,6 +162,13 @@ impl Checker {
         if !self.is_honest_place(place) {
             return;
         }
+        let durable = &self.durable[place];
+        if let Abstention::UpTo(epoch, to) = durable.abstention {
+            let of_epoch = durable.certified.range(..=(epoch, View::new(u64::MAX))).next_back();
+            let certified = of_epoch.filter(|(of, _)| *of == epoch).map_or(View::ZERO, |(_, view)| *view);
+            let proven = to <= certified.max(durable.floor(epoch)).plus(3);
+            self.require(proven, || format!("place {place} abstains up to view {to}, and knows of view {certified}"));
+        }
         for certificate in news.certificates {
             if let Err(what) = self.add_certificate(&certificate) {
                 self.fail(format!("the log of place {place} holds {what}"));
@@ -169,8 +185,29 @@ impl Checker {
         certificates.add(certificate, epochs.committee(certificate.epoch()), keys, was_cast)
     }
 
-    /// A Byzantine validator lost its disks.
+    /// The disks of these may be lost.
+    pub(crate) fn expect_losses(&mut self, forgetful: impl IntoIterator<Item = Contact>) {
+        self.forgetful.extend(forgetful);
+    }
+
+    /// This one may find that another one signs with its key.
+    #[cfg(test)]
+    pub(crate) fn expect_doubled(&mut self, contact: Contact) {
+        self.doubled.insert(contact);
+    }
+
+    /// Whether a node may break what only whole disks can keep.
+    pub(crate) fn is_excused(&self, contact: Contact) -> bool {
+        self.byzantine.contains(&contact) || self.forgetful.contains(&contact)
+    }
+
+    /// A validator lost its disks.
     pub(crate) fn wiped(&mut self, place: usize) {
+        let contact = self.contacts[place];
+        for (_, epoch, view) in self.sent.keys().filter(|(signer, _, _)| *signer == contact) {
+            self.lost.insert((contact, *epoch), *view);
+        }
+        self.promises.lost(place);
         self.durable[place] = Durable::default();
         (self.committed[place], self.handed[place]) = (Height::ZERO, Height::ZERO);
     }
@@ -234,6 +271,15 @@ impl Checker {
     /// A vote leaves a place: it must be durable there, with its block and all batches below it, and must not contradict
     /// anything that this validator ever sent.
     fn sends_vote(&mut self, place: usize, vote: &SignedVote) {
+        let (epoch, view, abstention) = (vote.vote.epoch(), vote.vote.view(), self.durable[place].abstention);
+        let opened = epoch == Epoch::ZERO || self.durable[place].opened.contains(&epoch);
+        self.require(opened, || {
+            format!("place {place} voted in an epoch before its log says how that began: {vote:?}")
+        });
+        let may = abstention.permits(epoch, view);
+        self.require(may, || format!("place {place} abstains: {abstention:?}, and sent {vote:?}"));
+        let lost = self.lost.get(&(self.contacts[place], epoch)).copied().unwrap_or_default();
+        self.require(view > lost, || format!("place {place} had voted in view {lost}, forgot it and sent {vote:?}"));
         let durable = self.durable[place].votes.contains(vote);
         self.require(durable, || format!("place {place} sent a vote that is not durable: {vote:?}"));
         if let Vote::Notarize(notarize) = vote.vote {
@@ -441,7 +487,8 @@ impl Checker {
     fn is_on_enough_disks(&mut self, height: Height, digest: Hash, epoch: Epoch) {
         let faulty = usize::from(self.epochs.committee(epoch).set.quorums().f());
         let belongs = |contact: &Contact| self.epochs.index_of(epoch, *contact).is_some();
-        if self.byzantine.iter().filter(|contact| belongs(contact)).count() > faulty {
+        let hurt = self.byzantine.iter().chain(&self.forgetful).filter(|contact| belongs(contact));
+        if hurt.count() > faulty {
             return;
         }
         let Some(block) = self.blocks.get(&digest) else { return };
@@ -524,7 +571,8 @@ impl Checker {
                 // The replica says whom by a note of its own.
                 | Alarm::Misbehaved { .. } => true,
             },
-            Note::Silent => true,
+            Note::Silent => !self.is_excused(self.contacts[place]),
+            Note::Standing(standing) => self.is_wrong_about_itself(place, standing),
             _ => false,
         };
         if let Note::Epoch(epoch) = note
@@ -536,6 +584,16 @@ impl Checker {
         let told = self.promises.noted(place, note, &self.durable[place], &self.model);
         if let Err(what) = told {
             self.fail(format!("place {place}: {what}"));
+        }
+    }
+
+    /// A validator says what it knows of its past: only who lost its disks abstains, and nobody else signs with the key of
+    /// an honest one.
+    fn is_wrong_about_itself(&self, place: usize, standing: &Standing) -> bool {
+        match standing {
+            Standing::Abstaining { .. } | Standing::Settled { .. } => !self.is_excused(self.contacts[place]),
+            Standing::Doubled { .. } => !self.doubled.contains(&self.contacts[place]),
+            Standing::Whole { .. } | Standing::Recovering { .. } => true,
         }
     }
 

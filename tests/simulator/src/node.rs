@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use althing_consensus::{Message as ConsensusMessage, Opening, Proposal, Record};
+use althing_consensus::{Message as ConsensusMessage, Opening, Proposal, Record, Standing};
 use althing_genesis::Genesis;
 use althing_ledger::{FinalBlock, Ledger, LedgerError, Reader, SPACES};
 use althing_replica::{Config, Contact, Found, LogLimits, Message, Outcome, Replica, StartError, archive};
 use althing_storage::{FaultyStore, RECORD_BYTES_MAX, StoreFaultPlan};
-use althing_types::{Epoch, Hash, SignedBatch, View, decode};
+use althing_types::{Epoch, Hash, SignedBatch, View, decode, encode, leaf_hash};
 
 use super::epochs::Epochs;
 use super::keys::SimulatedKeys;
@@ -100,6 +100,18 @@ impl Node {
     /// The first proposal of a view that it remembers.
     pub(crate) fn proposed_in(&self, view: View) -> Option<&Proposal> {
         self.heard.values().find(|proposal| proposal.vote.vote.view() == view)
+    }
+
+    /// Begins its vote log: it signed nothing yet. A liar's log says nothing of its past, so that nothing stops it.
+    pub(crate) fn begin(&mut self) {
+        self.disk.votes = begun(Standing::Whole { question: question(self.index, 0) });
+    }
+
+    /// Loses everything that its disks hold, and is told so by its operator.
+    pub(crate) fn forget(&mut self) {
+        self.wipe();
+        let question = question(self.index, self.life);
+        self.disk.votes = begun(Standing::Recovering { question, above: View::ZERO });
     }
 
     /// Loses everything that its disks hold.
@@ -196,6 +208,15 @@ fn config(
     let directory = epochs.directory().to_vec();
     let earlier = (0..epoch.get()).map(|number| epochs.committee(Epoch::new(number)).clone()).collect();
     Ok(Config { committee, directory, me, params: *genesis.params(), start, opening, earlier })
+}
+
+fn begun(standing: Standing) -> DiskLog {
+    DiskLog::begun(&encode(&Record::Standing(standing)))
+}
+
+/// What a validator asks with in a life.
+fn question(contact: Contact, life: u64) -> Hash {
+    leaf_hash(&encode(&(contact.get(), life)))
 }
 
 fn found(

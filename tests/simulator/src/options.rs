@@ -35,6 +35,8 @@ pub struct Options {
     pub(crate) fast_path: bool,
     /// Byzantine validators, ascending by index.
     pub(crate) actors: Vec<Actor>,
+    /// Honest validators whose disks may be lost whenever they crash; at most f with those that lie.
+    pub(crate) forgetful: Vec<u16>,
     /// Whether those with one instance go on after the faults, when the honest must make progress.
     pub(crate) actors_stay: bool,
     /// Which validators the epochs have, and when they change; everybody in one epoch if there is none.
@@ -102,8 +104,10 @@ impl Options {
         let mut random = Random::new(seed);
         let validators = *random.pick(&[1, 4, 4, 4, 4, 4, 5, 5, 7, 7, 7, 10]);
         let slow = random.chance(200);
+        let actors = actors(&mut random, seed, validators);
         Self {
-            actors: actors(&mut random, seed, validators),
+            forgetful: forgetful(seed, validators, &actors),
+            actors,
             actors_stay: random.chance(500),
             epochs: None,
             script: None,
@@ -144,7 +148,7 @@ impl Options {
         let validators = drawn.validators.max(4);
         let has_twin = drawn.actors.iter().any(|actor| actor.has_twin);
         let actor = Actor { index: validators - 1, strategy, has_twin };
-        Self { validators, actors: vec![actor], ..drawn }
+        Self { validators, actors: vec![actor], forgetful: Vec::new(), ..drawn }
     }
 
     /// The options of a seed, with validators that change: sets that grow and shrink, one member after the other or all
@@ -192,6 +196,7 @@ impl Options {
             validators,
             fast_path: false,
             actors: Vec::new(),
+            forgetful: Vec::new(),
             actors_stay: false,
             epochs: None,
             script: None,
@@ -257,6 +262,19 @@ impl Options {
     pub(crate) fn twins(&self) -> impl Iterator<Item = u16> {
         self.actors.iter().filter(|actor| actor.has_twin).map(|actor| actor.index)
     }
+}
+
+/// Those of a seed whose disks may be lost: what is left of f beside those that lie, in every other seed. They are chosen
+/// apart from everything else, which stays what it was.
+fn forgetful(seed: u64, validators: u16, actors: &[Actor]) -> Vec<u16> {
+    let mut random = Random::new(seed ^ 0xf0_76e7);
+    let left = usize::from((validators - 1) / 3).saturating_sub(actors.len());
+    if left == 0 || random.chance(500) {
+        return Vec::new();
+    }
+    let first = random.below(u64::from(validators)) as u16;
+    let others = (0..validators).map(|number| (first + number) % validators);
+    others.filter(|index| actors.iter().all(|actor| actor.index != *index)).take(left).collect()
 }
 
 /// The Byzantine validators of a seed: none, or up to f. Strategies take turns, so that each is met as often.

@@ -198,7 +198,8 @@ impl World {
         let epochs = Arc::new(Epochs::new(&genesis, options.epochs.as_ref()));
         let indices: Vec<Contact> = (0..n).chain(options.twins()).map(Contact::new).collect();
         let byzantine = options.actors.iter().map(|actor| Contact::new(actor.index));
-        let checker = Checker::new(&genesis, epochs.clone(), keys[0].clone(), indices.clone(), byzantine);
+        let mut checker = Checker::new(&genesis, epochs.clone(), keys[0].clone(), indices.clone(), byzantine);
+        checker.expect_losses(options.forgetful.iter().map(|index| Contact::new(*index)));
         let mut world = Self {
             nodes: Vec::new(),
             genesis,
@@ -231,7 +232,11 @@ impl World {
     fn populate(&mut self, indices: &[Contact], keys: &[SimulatedKeys]) {
         for index in indices {
             let skew = self.random.below(2 * self.options.skew_ms + 1) as i64 - self.options.skew_ms as i64;
-            self.nodes.push(Node::new(*index, keys[index.to_usize()].clone(), skew));
+            let mut node = Node::new(*index, keys[index.to_usize()].clone(), skew);
+            if self.checker.is_honest(*index) {
+                node.begin();
+            }
+            self.nodes.push(node);
             self.sides.push(self.random.chance(500));
         }
         for place in 0..self.nodes.len() {

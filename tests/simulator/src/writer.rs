@@ -52,6 +52,13 @@ impl DiskLog {
         Self { log: FaultyLog::new(plan(None)), replaces: 0 }
     }
 
+    /// A log that holds one record, durable.
+    pub(crate) fn begun(record: &[u8]) -> Self {
+        let mut disk = Self::new();
+        disk.log.append(record).and_then(|_| disk.log.sync()).expect("the model's disk does not fail");
+        disk
+    }
+
     /// Opens the log again and returns its records.
     pub(crate) fn reopen(&mut self) -> Vec<Vec<u8>> {
         self.log.reopen()

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::network::{Network, sign, submit};
 use super::nodes::{AMOUNT, Nodes, PATIENCE, VALIDATORS, eventually, is_final, transfer};
-use super::process::{Home, Process, finished, log_of, program};
+use super::process::{Home, Process, begin, finished, log_of, program};
 use super::rpc::{CallError, announce, call};
 
 /// Accounts that fill a pool together: one sender may take an eighth of it.
@@ -71,6 +71,7 @@ fn a_node_that_cannot_start_says_what_is_wrong_and_what_to_do() {
     let node = Process::start(&home);
     let mut second = home.clone();
     second.folder = home.folder.with_extension("second");
+    begin(&second).expect("it is new");
 
     check_refusal(&home, &[], 75, "DATA_IN_USE", "in use");
     let p2p = node.p2p.expect("there are others").to_string();

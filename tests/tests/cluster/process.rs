@@ -52,6 +52,42 @@ pub(crate) fn program() -> Command {
     command
 }
 
+/// Begins the data folder of a validator that never ran, as its operator does once. A note in its home says that it is
+/// done, because the data may lie where this process does not see them.
+pub(crate) fn begin(home: &Home) -> Result<(), ExitStatus> {
+    let done = home.folder.join("begun");
+    let Some(key) = home.key.as_ref().filter(|_| !done.exists()) else { return Ok(()) };
+    let status = offline(home, "init", key).stderr(open_log(home)).status().expect("the program can be started");
+    if !status.success() {
+        return Err(status);
+    }
+    std::fs::write(done, "").expect("the note can be written");
+    Ok(())
+}
+
+/// A command of `althing node` that works on the data folder of a validator that does not run.
+pub(crate) fn offline(home: &Home, name: &str, key: &std::path::Path) -> Command {
+    let mut program = program();
+    program.args(["node", name, "--output", "json", "--home"]).arg(&home.folder);
+    program.arg("--genesis").arg(&home.genesis).arg("--validator-key").arg(key);
+    if let Some(data) = &home.data {
+        program.arg("--data").arg(data);
+    }
+    let mut command = match &home.disk {
+        Some(disk) => disk.within(program),
+        None => program,
+    };
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// The file that a node writes what it has to say to.
+fn open_log(home: &Home) -> File {
+    std::fs::create_dir_all(&home.folder).expect("the folder can be made");
+    let log = OpenOptions::new().create(true).append(true).open(home.folder.join("stderr.log"));
+    log.expect("the log can be written")
+}
+
 impl Process {
     /// Starts a node and waits until it is ready.
     pub(crate) fn start(home: &Home) -> Self {
@@ -63,11 +99,13 @@ impl Process {
 
     /// Starts a node and waits until it is ready; the exit status if it ends instead.
     pub(crate) fn try_start(home: &Home) -> Result<Self, ExitStatus> {
+        begin(home)?;
         Self::try_run(Self::command(home))
     }
 
     /// Starts a node that says what it has to say somewhere else than in its log, and as much as it can.
     pub(crate) fn start_talking_to(home: &Home, stderr: Stdio) -> Self {
+        begin(home).unwrap_or_else(|status| panic!("the node is not begun: {status}"));
         let mut command = Self::command(home);
         command.args(["--log-filter", "trace"]).stderr(stderr);
         Self::try_run(command).unwrap_or_else(|status| panic!("the node ended with {status}"))
@@ -91,9 +129,7 @@ impl Process {
 
     /// What starts a node. What it says goes to a file in its folder.
     fn command(home: &Home) -> Command {
-        std::fs::create_dir_all(&home.folder).expect("the folder can be made");
-        let log = OpenOptions::new().create(true).append(true).open(home.folder.join("stderr.log"));
-        let log: File = log.expect("the log can be written");
+        let log = open_log(home);
         let mut command = home.disk.as_ref().map_or_else(program, |disk| disk.within(program()));
         command.args(["node", "run", "--output", "json", "--rpc-addr"]).arg(home.rpc.to_string());
         command.arg("--home").arg(&home.folder);

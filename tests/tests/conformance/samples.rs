@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use althing_consensus::{Envelope, Message, Proposal, Record, Run};
+use althing_consensus::{Envelope, Memory, Message, Proposal, Record, Run, Standing, ViewProof};
 use althing_types::*;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -356,6 +356,13 @@ fn messages() -> Vec<Sample> {
         link: List::truncated(vec![block().header]),
         finalization: finalization(),
     };
+    let view_proof = ViewProof {
+        question: CHAIN,
+        memory: Memory::Asking,
+        entry: Some(Certificate::Nullification(nullification())),
+        yours: List::truncated(vec![vote(2, nullify(None))]),
+    };
+    let abstaining = Standing::Abstaining { question: CHAIN, epoch: Epoch::new(1), to: View::new(11) };
     let messages = [
         ("message: vote", Message::Vote(vote(2, nullify(None)))),
         ("message: proposal", Message::Proposal(Box::new(proposal))),
@@ -368,12 +375,18 @@ fn messages() -> Vec<Sample> {
         ("message: run", Message::Run(Box::new(run))),
         ("message: evidence", Message::Evidence(List::truncated(vec![evidence()]))),
         ("message: fork", Message::Fork(Box::new(fork_proof()))),
+        ("message: get view", Message::GetView { question: CHAIN }),
+        ("message: view", Message::View(Box::new(view_proof))),
     ];
     let records = [
         ("record: vote", Record::Vote(vote(2, nullify(None)))),
         ("record: certificate", Record::Certificate(Certificate::Finalization(finalization()))),
         ("record: block", Record::Block(Box::new(block()))),
         ("record: evidence", Record::Evidence(evidence())),
+        ("record: whole", Record::Standing(Standing::Whole { question: CHAIN })),
+        ("record: recovering", Record::Standing(Standing::Recovering { question: CHAIN, above: View::new(4) })),
+        ("record: abstaining", Record::Standing(abstaining)),
+        ("record: doubled", Record::Standing(Standing::Doubled { vote: Some(vote(2, nullify(None))) })),
     ];
     let messages = messages.map(|(name, message)| sample(name, &envelope(message)));
     messages.into_iter().chain(records.map(|(name, record)| sample(name, &record))).collect()

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use althing_genesis::{DOCUMENT_BYTES_MAX, Genesis};
-use althing_types::SecretKey;
+use althing_types::{PublicKey, SecretKey};
 use clap::Args;
 use serde_json::json;
 
@@ -115,13 +115,7 @@ impl Run {
 
     /// The configuration with the options in place.
     fn configuration(&self, home: &Path) -> Result<Config, Failure> {
-        let path = self.config.clone().unwrap_or_else(|| home.join("config/config.toml"));
-        if self.config.is_some() && !path.exists() {
-            return Err(files::FileError::Missing { path }.into());
-        }
-        let variables =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let mut config = Config::load(&path, variables).map_err(|error| why::bad_configuration(&error))?;
+        let mut config = configuration_at(self.config.as_ref(), home)?;
         let here = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let paths = &mut config.files;
         paths.genesis = self.genesis.as_ref().map_or_else(|| paths.genesis.clone(), here);
@@ -150,7 +144,26 @@ impl Run {
     }
 }
 
-fn read_genesis(path: &Path) -> Result<Genesis, Failure> {
+/// The configuration of a file, which need not be there unless it is named, and of the environment.
+pub(super) fn configuration_at(file: Option<&PathBuf>, home: &Path) -> Result<Config, Failure> {
+    let path = file.cloned().unwrap_or_else(|| home.join("config/config.toml"));
+    if file.is_some() && !path.exists() {
+        return Err(files::FileError::Missing { path }.into());
+    }
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Config::load(&path, variables).map_err(|error| why::bad_configuration(&error))
+}
+
+/// The public half of a key. Where the file does not say it, the key is opened.
+pub(super) fn read_public_key(path: &Path, password: Option<PathBuf>, genesis: &Genesis) -> Result<PublicKey, Failure> {
+    match keys::load(path)?.public_key() {
+        Some(key) => Ok(key),
+        None => Ok(read_key(path, password, genesis)?.public_key()),
+    }
+}
+
+pub(super) fn read_genesis(path: &Path) -> Result<Genesis, Failure> {
     let bytes = files::read(path, DOCUMENT_BYTES_MAX).map_err(|error| {
         Failure::from(error)
             .with_exit(Exit::Configuration)

@@ -21,6 +21,9 @@ const OTHER_VERSION: &str = "run the version of althing that wrote it, or a late
 /// What an operator can do about data that are not this node's.
 const NOT_ITS_OWN: &str = "give --data or --home with this node's own folder of this chain; a validator may start with a \
                            new one only if it never ran on this chain";
+/// What an operator can do about votes that are lost.
+const RECOVER: &str = "`althing node recover-vote-log` lets this validator vote again once the others have proven where \
+                       they are; never put an older copy of its votes in their place";
 /// What an operator can do about a disk that fails.
 const LOOK_AT_THE_DISK: &str =
     "look at the disk: health, mount options, permissions; docs/operations.md lists these messages";
@@ -64,11 +67,18 @@ pub(super) fn not_started(error: &StartError, key_path: &Path) -> Failure {
         StartError::NoNodeKey { .. } => Failure::new(Exit::Key, "NO_NODE_KEY", message)
             .hint("give --node-key FILE: the node's identity on the network, beside the key that votes"),
         StartError::P2p(error) => not_connected(error, message),
-        StartError::Votes(_) | StartError::LostBatches { .. } | StartError::Data(DataError::Lost { .. }) => {
-            Failure::new(Exit::Configuration, "DATA_LOST", message).hint(
-                "restore the whole data folder from the newest copy; never start with an older copy of a part of it",
-            )
+        StartError::LostBatches { .. } => Failure::new(Exit::Configuration, "DATA_LOST", message)
+            .hint("restore the log of batches as it was when the node stopped; without it this chain cannot go on"),
+        StartError::Votes(_) | StartError::LostVotes { .. } | StartError::Data(DataError::Lost { .. }) => {
+            Failure::new(Exit::Configuration, "DATA_LOST", message).hint(RECOVER)
         }
+        StartError::Data(DataError::NotBegun { .. }) => Failure::new(Exit::Configuration, "DATA_MISSING", message)
+            .hint(
+                "if this validator has never run: `althing node init`; if its data were lost: \
+             `althing node recover-vote-log`, never init",
+            ),
+        StartError::Data(DataError::Begun { .. }) => Failure::new(Exit::Configuration, "DATA_BEGUN", message)
+            .hint("start it with `althing node run`; if its votes were lost: `althing node recover-vote-log`"),
         StartError::Data(DataError::Fork { .. }) => forked(message),
         StartError::Data(DataError::Version { .. })
         | StartError::Log { error: LogError::Version { .. }, .. }
@@ -88,6 +98,9 @@ pub(super) fn not_started(error: &StartError, key_path: &Path) -> Failure {
             .hint("docs/operations.md says what each key may hold"),
         StartError::Log { .. } | StartError::Record { .. } | StartError::Store(_) | StartError::Ledger(_) => {
             Failure::new(Exit::Failed, "DISK", message).hint(LOOK_AT_THE_DISK)
+        }
+        StartError::Random => {
+            Failure::new(Exit::Failed, "SYSTEM", message).hint("look at the system's source of random numbers")
         }
         StartError::Runtime(_) => Failure::new(Exit::Failed, "SYSTEM", message)
             .hint("look at the limits of the user for threads, processes and open files"),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_consensus::Record;
+use althing_consensus::{Record, Standing};
 use althing_replica::Contact;
 use althing_storage::RECORD_BYTES_MAX;
 use althing_types::{Certificate, Epoch, Hash, Header, SignedBatch, SignedTransaction, SignedVote, View, decode};
@@ -30,9 +30,43 @@ pub(super) struct Durable {
     pub(super) own_transactions: BTreeSet<Hash>,
     /// Blocks of which everything was found to be here when they were notarized.
     pub(super) complete: BTreeSet<Hash>,
+    /// Epochs of which the log ever said how they began.
+    pub(super) opened: BTreeSet<Epoch>,
+    /// In which views it must not sign.
+    pub(super) abstention: Abstention,
     /// Records that were looked at.
     votes_read: usize,
     batches_read: usize,
+}
+
+/// Views in which a validator must not sign, because it forgot what it signed there (D10).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Abstention {
+    /// It signs.
+    #[default]
+    None,
+    /// It signs above this view of this epoch.
+    UpTo(Epoch, View),
+    /// It signs nowhere.
+    Everywhere,
+}
+
+impl Abstention {
+    pub(super) fn permits(self, epoch: Epoch, view: View) -> bool {
+        match self {
+            Self::None => true,
+            Self::UpTo(of, to) => (epoch, view) > (of, to),
+            Self::Everywhere => false,
+        }
+    }
+
+    /// What was forgotten may be of the next epoch as well.
+    const fn in_next_epoch(self) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::UpTo(..) | Self::Everywhere => Self::Everywhere,
+        }
+    }
 }
 
 /// What was found in the logs.
@@ -98,7 +132,19 @@ impl Durable {
                 news.certificates.push(certificate);
             }
             // Nothing that a validator says depends on it.
-            Record::Evidence(_) | Record::Epoch(_) => {}
+            Record::Evidence(_) => {}
+            // What was lost may be of the new epoch as well.
+            Record::Epoch(opening) => {
+                self.abstention = self.abstention.in_next_epoch();
+                self.opened.insert(opening.epoch);
+            }
+            Record::Standing(standing) => {
+                self.abstention = match standing {
+                    Standing::Whole { .. } | Standing::Settled { .. } => Abstention::None,
+                    Standing::Abstaining { epoch, to, .. } => Abstention::UpTo(epoch, to),
+                    Standing::Recovering { .. } | Standing::Doubled { .. } => Abstention::Everywhere,
+                };
+            }
         }
     }
 

@@ -33,6 +33,12 @@ impl Promises {
         self.accepted.retain(|id, at| *at != place || model.is_decided(id));
     }
 
+    /// The disks of a place are gone, and with them what was accepted there and nowhere else.
+    pub(super) fn lost(&mut self, place: usize) {
+        self.restarted(place);
+        self.accepted.retain(|_, at| *at != place);
+    }
+
     pub(super) fn accepted_count(&self) -> usize {
         self.accepted.len()
     }

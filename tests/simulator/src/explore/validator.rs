@@ -218,7 +218,7 @@ impl<'a> Run<'a> {
                 match &record {
                     Record::Vote(vote) => self.unsynced.push(vote.vote),
                     Record::Block(block) => self.register(block),
-                    Record::Certificate(_) | Record::Evidence(_) | Record::Epoch(_) => {}
+                    Record::Certificate(_) | Record::Evidence(_) | Record::Epoch(_) | Record::Standing(_) => {}
                 }
                 self.at.log.push(record);
                 self.appended = Some(lsn);

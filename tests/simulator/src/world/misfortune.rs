@@ -27,7 +27,7 @@ impl World {
         self.checker.synced(place, &node.disk, true);
         self.checker.reopened(place, &running.ledger.reader());
         let is_guest = self.epochs.index_of(node.epoch(), node.index).is_none();
-        if running.replica.mempool().is_silent && !is_guest && self.checker.is_honest(node.index) {
+        if running.replica.mempool().is_silent && !is_guest && !self.checker.is_excused(node.index) {
             self.checker.fail(format!("place {place} restarts with a silent lane"));
         }
         self.told.retain(|(of, _), _| *of != place);
@@ -50,11 +50,21 @@ impl World {
             self.nodes[place].wipe();
             self.checker.wiped(place);
         }
+        let index = self.nodes[place].index.get();
+        if self.phase == Phase::Faults && self.options.forgetful.contains(&index) && self.random.chance(600) {
+            self.lose_disks(place);
+        }
         self.outcome.crashes += 1;
         for other in 0..self.nodes.len() {
             self.disconnect(place, other);
             self.notice(place, other);
         }
+    }
+
+    /// The disks of a validator that is down are gone; its operator lets it recover.
+    pub(crate) fn lose_disks(&mut self, place: usize) {
+        self.nodes[place].forget();
+        self.checker.wiped(place);
     }
 
     /// Pulls the plug of a validator, which comes back by itself.

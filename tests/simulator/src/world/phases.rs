@@ -98,6 +98,10 @@ impl World {
             heads.insert((head.header.height, head.summary.state_root));
             self.checker.compare_state(place, &reader);
             self.checker.rests(place, mempool.pool_count);
+            if mempool.in_flight_count > 0 {
+                let count = mempool.in_flight_count;
+                self.checker.fail(format!("at rest, place {place}: {count} transactions count as in flight"));
+            }
             if self.epochs.pending_after(&head.header).is_some() {
                 self.checker.fail(format!("at rest, place {place}: the epoch does not end"));
             }

@@ -1,8 +1,46 @@
 //! What named scenarios do to the simulated world, and ask of it.
 
+use althing_consensus::Standing;
+
 use super::{Loses, World};
 
 impl World {
+    /// What a validator knows of its own past, and whether enough others answered what it asked.
+    pub(crate) fn standing_at(&self, place: usize) -> (Option<Standing>, bool) {
+        let running = self.nodes[place].running.as_ref().expect("it is up");
+        let snapshot = running.replica.consensus();
+        (snapshot.standing, snapshot.answers.len() >= snapshot.answers_needed)
+    }
+
+    /// The disks of a validator go with its power; its operator lets it recover.
+    pub(crate) fn lose_and_recover(&mut self, place: usize) {
+        self.crash(place);
+        self.lose_disks(place);
+        self.start(place);
+    }
+
+    /// The disks of a validator go with its power, and its operator begins it anew as if it had never run.
+    pub(crate) fn lose_and_begin(&mut self, place: usize) {
+        let index = self.nodes[place].index;
+        self.crash(place);
+        self.nodes[place].wipe();
+        self.nodes[place].begin();
+        self.checker.wiped(place);
+        self.checker.expect_doubled(index);
+        self.start(place);
+    }
+
+    /// All processes with a validator's key begin with logs that say so, as those of the honest do.
+    pub(crate) fn begin_all_of(&mut self, index: u16) {
+        for place in (0..self.nodes.len()).filter(|place| self.nodes[*place].index.get() == index).collect::<Vec<_>>() {
+            self.crash(place);
+            self.nodes[place].wipe();
+            self.nodes[place].begin();
+            self.checker.wiped(place);
+            self.start(place);
+        }
+    }
+
     /// Cuts everything between one validator and all others.
     pub(crate) fn isolate(&mut self, place: usize) {
         for other in 0..self.nodes.len() {
