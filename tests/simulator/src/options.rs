@@ -186,7 +186,7 @@ impl Options {
         let strategy = Strategy::ALL[seed as usize % Strategy::ALL.len()];
         let actor = Actor { index: liar, strategy, has_twin: strategy == Strategy::Twin };
         let actors = if can_lie { vec![actor] } else { Vec::new() };
-        Self { validators, actors, epochs: Some(script), ..drawn }
+        Self { validators, actors, epochs: Some(script), forgetful: Vec::new(), ..drawn }
     }
 
     /// A network in which nothing goes wrong.
