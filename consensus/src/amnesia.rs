@@ -192,7 +192,8 @@ impl Core {
     }
 
     fn unanswered(&self) -> impl Iterator<Item = ValidatorIndex> + '_ {
-        let answered = |index: &ValidatorIndex| self.past.answers.get(index).is_some_and(|(memory, _)| self.past.counts(*memory));
+        let answered =
+            |index: &ValidatorIndex| self.past.answers.get(index).is_some_and(|(memory, _)| self.past.counts(*memory));
         self.peers.connected().map(|(index, _)| index).filter(move |index| !answered(index))
     }
 

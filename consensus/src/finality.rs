@@ -115,7 +115,15 @@ impl Core {
         let own = self.rounds.values().filter(kept).flat_map(|round| round.own.iter().copied()).map(Record::Vote);
         let evidence = self.accusations.pieces().copied().map(Record::Evidence);
         let standing = self.past.standing().map(Record::Standing);
-        floor.into_iter().chain(standing).chain(uncommitted).chain(logged).chain(certificates).chain(own).chain(evidence).collect()
+        floor
+            .into_iter()
+            .chain(standing)
+            .chain(uncommitted)
+            .chain(logged)
+            .chain(certificates)
+            .chain(own)
+            .chain(evidence)
+            .collect()
     }
 
     /// Whether a view is above the floor.

@@ -58,7 +58,9 @@ pub use chain::Anchor;
 pub use config::{Config, Keys, Now, VIEWS_AHEAD_MAX};
 pub use core::Core;
 pub use input::Input;
-pub use message::{CERTIFICATES_MAX, Envelope, Memory, Message, Proposal, RUN_BLOCKS_MAX, RUN_LINK_MAX, Run, ViewProof};
+pub use message::{
+    CERTIFICATES_MAX, Envelope, Memory, Message, Proposal, RUN_BLOCKS_MAX, RUN_LINK_MAX, Run, ViewProof,
+};
 pub use output::{Alarm, Output, Recipient};
 pub use record::{Lsn, Record, Standing};
 pub use recover::RecoverError;

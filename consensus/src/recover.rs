@@ -79,7 +79,8 @@ impl Core {
         }
         if is_behind {
             // The ledger's last block is final, by a certificate that the log lost; it will be new here when it comes.
-            floor = Floor { view: anchor_view.previous(), digest: anchor.header.id(), finalization: None, lsn: Lsn::ZERO };
+            floor =
+                Floor { view: anchor_view.previous(), digest: anchor.header.id(), finalization: None, lsn: Lsn::ZERO };
         }
         let mut core = Self::with_floor(config, anchor, floor);
         for record in records {

@@ -1,6 +1,8 @@
 //! Which room is told what: the tables between events, the two machines, and actions.
 
-use althing_consensus::{Input as CoreInput, LaneLicence, Message as ConsensusMessage, Now, Output as CoreOutput, Recipient};
+use althing_consensus::{
+    Input as CoreInput, LaneLicence, Message as ConsensusMessage, Now, Output as CoreOutput, Recipient,
+};
 use althing_mempool::{Check, DataMessage, Input as PoolInput, Output as PoolOutput, SharedBatch};
 use althing_types::{Block, Evidence, Finalization, Hash, LaneTip, ValidatorIndex};
 

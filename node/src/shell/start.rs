@@ -539,8 +539,7 @@ pub(super) fn open_log(
     genesis: &Genesis,
     key: &PublicKey,
 ) -> Result<(SegmentedLog, Vec<Vec<u8>>), StartError> {
-    let (path, tag) =
-        if name == VOTES { (folder.votes(), Tag::VoteLog) } else { (folder.batches(), Tag::BatchLog) };
+    let (path, tag) = if name == VOTES { (folder.votes(), Tag::VoteLog) } else { (folder.batches(), Tag::BatchLog) };
     let identity = *Hash::to_sign(tag, &genesis.hash(), key).as_bytes();
     SegmentedLog::open(&path, &identity, Options::default()).map_err(|error| StartError::Log { name, error })
 }

@@ -43,7 +43,8 @@ fn recovering(facts: &Facts, consensus: &Snapshot) -> WhyFinding {
     let proven = counted(consensus, |memory| memory == Memory::Whole);
     let lost = parties(facts, consensus, |memory| memory == Some(Memory::Lost), WhyReason::Recovers);
     let waits_for = parties(facts, consensus, |memory| memory != Some(Memory::Whole), WhyReason::Silent);
-    let begins = format!("{} recovers its vote log: {proven} of {needed} other validators have proven their views", facts.name);
+    let begins =
+        format!("{} recovers its vote log: {proven} of {needed} other validators have proven their views", facts.name);
     let (rest, remedy) = if needed > others {
         (
             format!("; there are only {others}, so it cannot end"),
@@ -69,7 +70,10 @@ fn recovering(facts: &Facts, consensus: &Snapshot) -> WhyFinding {
 fn abstaining(facts: &Facts, consensus: &Snapshot, to: View) -> WhyFinding {
     finding_of(
         WhyCause::VotesLost,
-        format!("{} has recovered its vote log and votes above view {to}; the chain is in view {}", facts.name, consensus.view),
+        format!(
+            "{} has recovered its vote log and votes above view {to}; the chain is in view {}",
+            facts.name, consensus.view
+        ),
         vec![this_node(facts, "abstains")],
         "wait: each block ends a view, so a few transactions bring the chain there",
     )
@@ -111,7 +115,8 @@ fn parties(
     is_of: impl Fn(Option<Memory>) -> bool,
     reason: WhyReason,
 ) -> Vec<WhyParty> {
-    let answer = |index: ValidatorIndex| consensus.answers.iter().find(|(of, _)| *of == index).map(|(_, memory)| *memory);
+    let answer =
+        |index: ValidatorIndex| consensus.answers.iter().find(|(of, _)| *of == index).map(|(_, memory)| *memory);
     let others = consensus.peers.iter().map(|peer| peer.index).filter(|index| is_of(answer(*index)));
     let text = |index: ValidatorIndex| match answer(index) {
         Some(Memory::Lost) => "recovers its own vote log",

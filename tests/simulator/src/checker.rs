@@ -251,7 +251,9 @@ impl Checker {
     /// anything that this validator ever sent.
     fn sends_vote(&mut self, place: usize, vote: &SignedVote) {
         let (view, abstains_to) = (vote.vote.view(), self.durable[place].abstains_to);
-        self.require(view > abstains_to, || format!("place {place} abstains up to view {abstains_to} and sent {vote:?}"));
+        self.require(view > abstains_to, || {
+            format!("place {place} abstains up to view {abstains_to} and sent {vote:?}")
+        });
         let lost = self.lost.get(&vote.signer).copied().unwrap_or_default();
         self.require(view > lost, || format!("place {place} had voted in view {lost}, forgot it and sent {vote:?}"));
         let durable = self.durable[place].votes.contains(vote);

@@ -50,7 +50,9 @@ fn a_wiped_validator_is_refused_recovers_and_its_votes_are_needed_again() {
     let network = Network::new(VALIDATORS);
     let mut nodes = Nodes::start(&network);
     let receiver = Address::new([61; 32]);
-    (1..=5).for_each(|salt| transfer(&network, nodes.rpc(0), receiver, salt));
+    for salt in 1..=5 {
+        transfer(&network, nodes.rpc(0), receiver, salt);
+    }
     nodes.kill(2);
     let home = network.home(2);
     fs::remove_dir_all(home.folder.join("data")).expect("it is there");
@@ -102,7 +104,9 @@ fn a_validator_is_begun_once_and_a_second_beginning_after_a_loss_votes_no_more()
     let home = network.home(1);
     let (code, symbol, _) = refusal(&on_folder(&home, &["init"]));
     assert_eq!((code, symbol.as_str()), (Some(75), "DATA_IN_USE"));
-    (1..=4).for_each(|salt| transfer(&network, nodes.rpc(0), receiver, salt));
+    for salt in 1..=4 {
+        transfer(&network, nodes.rpc(0), receiver, salt);
+    }
     nodes.kill(1);
     let (code, symbol, hint) = refusal(&on_folder(&home, &["init"]));
     assert_eq!((code, symbol.as_str()), (Some(78), "DATA_BEGUN"));
@@ -139,7 +143,9 @@ fn of_two_processes_with_one_key_the_second_learns_of_the_first_and_nobody_forks
     let network = Network::new(VALIDATORS);
     let mut nodes = Nodes::start(&network);
     let receiver = Address::new([63; 32]);
-    (1..=4).for_each(|salt| transfer(&network, nodes.rpc(0), receiver, salt));
+    for salt in 1..=4 {
+        transfer(&network, nodes.rpc(0), receiver, salt);
+    }
     let mut twin = network.home(3);
     twin.folder = twin.folder.with_extension("twin");
     twin.rpc = "127.0.0.1:0".parse().expect("an address");

@@ -166,7 +166,8 @@ fn a_second_node_another_chain_and_a_port_in_use_are_refused_with_a_remedy() {
     submit(node.rpc, &network.transfer(0, Address::new([7; 32]), 5, 1), "finalized").expect("it is taken");
     assert_eq!(run(&data, &network, "127.0.0.1:0"), (Some(75), "DATA_IN_USE".to_owned()));
     let elsewhere = tempfile::tempdir().expect("a folder");
-    let second = Home { folder: elsewhere.path().to_owned(), data: Some(elsewhere.path().join("data")), ..network.home(0) };
+    let second =
+        Home { folder: elsewhere.path().to_owned(), data: Some(elsewhere.path().join("data")), ..network.home(0) };
     assert_eq!(run(&elsewhere.path().join("data"), &network, "127.0.0.1:0"), (Some(78), "DATA_MISSING".to_owned()));
     begin(&second).expect("it is new");
     let port = node.rpc.to_string();

@@ -72,10 +72,11 @@ pub(super) fn not_started(error: &StartError, key_path: &Path) -> Failure {
         StartError::Votes(_) | StartError::LostVotes { .. } | StartError::Data(DataError::Lost { .. }) => {
             Failure::new(Exit::Configuration, "DATA_LOST", message).hint(RECOVER)
         }
-        StartError::Data(DataError::NotBegun { .. }) => Failure::new(Exit::Configuration, "DATA_MISSING", message).hint(
-            "if this validator has never run: `althing node init`; if its data were lost: \
+        StartError::Data(DataError::NotBegun { .. }) => Failure::new(Exit::Configuration, "DATA_MISSING", message)
+            .hint(
+                "if this validator has never run: `althing node init`; if its data were lost: \
              `althing node recover-vote-log`, never init",
-        ),
+            ),
         StartError::Data(DataError::Begun { .. }) => Failure::new(Exit::Configuration, "DATA_BEGUN", message)
             .hint("start it with `althing node run`; if its votes were lost: `althing node recover-vote-log`"),
         StartError::Data(DataError::Fork { .. }) => forked(message),
