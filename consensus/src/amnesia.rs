@@ -10,7 +10,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_types::canary::{Canary, seeded};
 use althing_types::{Certificate, Evidence, Hash, List, Monotonic, SignedVote, ValidatorIndex, View, Vote, VoteKind};
 
 use crate::config::Keys;
@@ -163,7 +162,6 @@ impl Core {
     pub(crate) fn answers_needed(&self) -> usize {
         let quorums = self.quorums();
         match self.past.is_recovering() {
-            true if seeded(Canary::RecoveredByOne) => 1,
             true => usize::from(quorums.nullify()),
             false => usize::from(quorums.notarize()).saturating_sub(1),
         }
@@ -293,13 +291,6 @@ impl Core {
         }
         self.past.answers.insert(from, (proof.memory, view));
         self.tell_status(cx, from);
-    }
-
-    /// What a peer announces proves nothing (D10).
-    pub(crate) fn note_hint(&mut self, from: ValidatorIndex, view: View) {
-        if seeded(Canary::RecoveredByHints) && self.past.is_recovering() {
-            self.past.answers.insert(from, (Memory::Whole, view));
-        }
     }
 
     /// Ends the waiting once enough answered. What I may not sign in is logged before anything that I sign then, so it

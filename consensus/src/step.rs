@@ -102,7 +102,6 @@ impl Core {
         let Some(peer) = self.peers.get_mut(from) else { return };
         peer.view = peer.view.max(envelope.view);
         peer.floor = peer.floor.max(envelope.floor);
-        self.note_hint(from, envelope.view);
         match envelope.message {
             Message::Vote(vote) => self.on_vote(cx, from, vote),
             Message::Proposal(proposal) => self.on_proposal(cx, from, *proposal),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use samples::Sample;
 
 /// RFC 6962 leaf hash of `tests/vectors/wire.json`.
-const FROZEN: &str = "0x1c125802e5e07e053809b847da5eb87cd1d44fa1883b8eb42e000ed2c526e60d";
+const FROZEN: &str = "0xfa0e55f4e88548a4ed3833f61d8e013ee29d8c4f921fa11d164004835fbd9ee6";
 
 fn vectors_path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors")

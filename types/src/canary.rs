@@ -57,10 +57,6 @@ pub enum Canary {
     VotesNotReplayed,
     /// D10: what a recovered validator may not sign in is ignored.
     AbstentionIgnored,
-    /// D10: recovery ends with what peers announce, and not with what they prove.
-    RecoveredByHints,
-    /// D10: the first answer ends recovery.
-    RecoveredByOne,
     /// I1: a tip is work as soon as it is certified.
     TipIsWorkAtOnce,
     /// S1: a run of final blocks is believed unverified.
@@ -87,7 +83,7 @@ pub enum Canary {
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 36] = [
         Self::QuorumMinusOne,
         Self::NullifyQuorumMinusOne,
         Self::FastQuorumMinusOne,
@@ -113,8 +109,6 @@ impl Canary {
         Self::FactsCompacted,
         Self::VotesNotReplayed,
         Self::AbstentionIgnored,
-        Self::RecoveredByHints,
-        Self::RecoveredByOne,
         Self::TipIsWorkAtOnce,
         Self::RunUnverified,
         Self::BatchUnverified,

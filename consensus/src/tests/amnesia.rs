@@ -3,10 +3,10 @@
 use althing_types::{Certificate, Epoch, Evidence, Hash, List, View, Vote};
 
 use super::rig::{
-    DELTA, ME, Rig, batch_evidence, blamed, digest, finalize, notarize, nullify, place, said, signed, votes_logged,
-    votes_sent,
+    DELTA, ME, Rig, alarms, batch_evidence, blamed, digest, finalize, heights, notarize, nullify, place, said, signed,
+    votes_logged, votes_sent,
 };
-use crate::{Input, LaneLicence, Memory, Message, Output, Record, Standing, ViewProof};
+use crate::{Anchor, Core, Input, LaneLicence, Memory, Message, Output, Record, RecoverError, Standing, ViewProof};
 
 const QUESTION: Hash = Hash::new([0x71; 32]);
 
@@ -350,4 +350,40 @@ fn a_question_is_answered_with_the_view_and_the_newest_votes_of_whoever_asks() {
     let mut passed = with(abstaining(3));
     passed.hear_certificates(vec![passed.skip(3)]);
     assert_eq!(ask(&mut passed).memory, Memory::Asking, "it left behind what it may have forgotten");
+}
+
+#[test]
+fn a_log_that_says_that_it_was_lost_may_end_below_the_ledger_and_catches_up() {
+    let before = Rig::new();
+    let blocks = before.blocks(3);
+    let anchor = Anchor { header: blocks[0].block.header.clone(), cut: blocks[0].cut.clone() };
+    let recover = |standing: Standing| {
+        let records = vec![Record::Standing(standing)];
+        let ledger = View::new(5);
+        Core::recover(before.config.clone(), before.genesis.id(), anchor.clone(), ledger, records)
+    };
+    assert!(matches!(recover(WHOLE), Err(RecoverError::LogBehind { .. })));
+    assert!(matches!(recover(abstaining(4)), Err(RecoverError::LogBehind { .. })));
+    assert!(recover(abstaining(5)).is_ok());
+    let mut rig = before.clone();
+    rig.core = recover(recovering(0)).expect("it says so");
+    let out = rig.connect_all();
+    let announced = out.iter().filter_map(|output| match output {
+        Output::Send { envelope, .. } => Some((envelope.view, envelope.floor)),
+        _ => None,
+    });
+    assert!(announced.into_iter().all(|hints| hints == (View::new(1), View::ZERO)), "no certificate is here");
+    // The ledger's last block is final with that of a descendant.
+    let mut out = rig.hear_certificates(vec![rig.finalization(5, blocks[1].id())]);
+    out.extend(rig.hear(0, Message::Block(Box::new(blocks[1].block.clone()))));
+    out.extend(rig.pass(2 * DELTA).into_iter().map(|(_, output)| output));
+    let run = crate::Run {
+        blocks: List::truncated(vec![blocks[1].block.clone()]),
+        link: List::empty(),
+        finalization: rig.bare_finalization(5, blocks[1].id()),
+    };
+    out.extend(rig.hear(0, Message::Run(Box::new(run))));
+    out.extend(rig.others_finalize(6, 5, &blocks[2]));
+    assert_eq!(heights(&out), [2, 3], "{out:?}");
+    assert!(alarms(&out).is_empty(), "{out:?}");
 }

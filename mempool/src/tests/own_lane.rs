@@ -289,3 +289,26 @@ fn every_batch_of_ours_fits_a_lanes_share() {
     assert!(sizes.iter().all(|size| size.fits(&share.of_batch())));
     assert!(sizes.iter().any(|size| size.gas == share.gas), "gas was what filled them: {sizes:?}");
 }
+
+#[test]
+fn while_it_is_asked_whether_the_lane_is_whole_transactions_wait_and_then_leave() {
+    let mut rig = Rig::new(0);
+    rig.step(Input::Hold(true));
+    let out = rig.admit(&Ask::expiring(1, 1));
+    assert!(out.iter().any(|output| matches!(output, Output::Admitted { .. })), "{out:?}");
+    assert_eq!(appended(&rig.wait(20 * DELTA)), 0);
+    assert_eq!(appended(&rig.step(Input::Hold(false))), 1);
+}
+
+#[test]
+fn who_lost_what_it_signed_drops_what_waits_and_takes_no_more_in() {
+    let mut rig = Rig::new(0);
+    rig.step(Input::Hold(true));
+    rig.admit(&Ask::expiring(1, 1));
+    let out = rig.step(Input::Silence);
+    let dropped = |it: &Output| matches!(it, Output::Dropped { reason: DropReason::Silent, ids } if ids.len() == 1);
+    assert!(out.contains(&Output::Silent) && out.iter().any(dropped), "{out:?}");
+    let out = rig.admit(&Ask::expiring(1, 2));
+    assert!(matches!(out[..], [Output::Refused { error: AdmitError::Silent, .. }]));
+    assert_eq!(appended(&rig.step(Input::Hold(false))), 0);
+}

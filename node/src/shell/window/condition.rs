@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use althing_consensus::Alarm;
+use althing_consensus::{Alarm, Standing};
 use althing_network::{Handle, PeerState, PeerStatus, Role as PeerRole};
 use althing_rpc::api::{
     ApiError, CheckView, ConsensusAnswer, Decimal, ErrorCode, HeadView, HealthAnswer, Hex, MempoolView, PROTOCOL,
@@ -103,7 +103,7 @@ impl Window {
             },
             missing: snapshot.missing.iter().map(|index| index.get()).collect(),
             timers: deadline.map(timer).into_iter().collect(),
-            halted: snapshot.halted.as_ref().map(told),
+            halted: snapshot.halted.as_ref().map(told).or_else(|| snapshot.standing.and_then(told_standing)),
         })
     }
 
@@ -122,7 +122,8 @@ impl Window {
     async fn validator_findings(&self, pool: &Pool) -> Findings {
         let looked = pool.look(|replica| {
             let consensus = replica.consensus();
-            (consensus.halted.is_some(), consensus.reported, replica.mempool())
+            let is_stopped = consensus.halted.is_some() || matches!(consensus.standing, Some(Standing::Doubled { .. }));
+            (is_stopped, consensus.reported, replica.mempool())
         });
         let (live, voting, work, synced) = match &looked.await {
             Ok((halted, reported, mempool)) => {
@@ -138,7 +139,7 @@ impl Window {
         let missing = format!("{connected} other validators are connected, {needed} are needed; see node_peers");
         let checks = vec![
             ("replica", check(live, "it answers", "it does not answer")),
-            ("voting", check(voting, "yes", "this node stopped for good; see its log")),
+            ("voting", check(voting, "yes", "this node does not vote, or its lane is silent; node_why says why")),
             ("peers", check(connected >= needed, "enough are connected", &missing)),
             ("sync", check(synced, "it has what the others have", "it is catching up")),
             ("work", check(work, "none has been waiting for long", "work has waited for over 10 s")),
@@ -190,6 +191,15 @@ fn told(alarm: &Alarm) -> String {
             format!("a fork, {proven}: {ours} here, {theirs} elsewhere")
         }
         alarm => format!("{alarm:?}"),
+    }
+}
+
+/// Why a validator does not vote because of its past (rule D10).
+fn told_standing(standing: Standing) -> Option<String> {
+    match standing {
+        Standing::Doubled { .. } => Some("a vote of this validator's key was seen that it did not cast".to_owned()),
+        Standing::Recovering { .. } => Some("its vote log was lost, and it recovers".to_owned()),
+        Standing::Abstaining { .. } | Standing::Whole { .. } => None,
     }
 }
 
