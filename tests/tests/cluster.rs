@@ -15,6 +15,7 @@ mod nodes;
 mod observer;
 mod process;
 mod rpc;
+mod streets;
 mod survival;
 mod testnet;
 mod why;

@@ -78,6 +78,7 @@ impl Network {
             rpc: self.rpc(index),
             data: None,
             disk: None,
+            namespace: None,
         }
     }
 
@@ -92,6 +93,7 @@ impl Network {
             rpc: self.rpc(u16::try_from(self.genesis.validators().len()).expect("few") + index),
             data: None,
             disk: None,
+            namespace: None,
         }
     }
 

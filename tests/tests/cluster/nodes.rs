@@ -118,6 +118,13 @@ impl Nodes {
         log_of(&self.homes[index])
     }
 
+    /// Waits until a node has the height that another one has now.
+    pub(crate) fn catch_up(&self, behind: usize, ahead: usize) {
+        let goal = height_of(self.rpc(ahead));
+        let caught_up = || height_of(self.rpc(behind)) >= goal;
+        assert!(eventually(PATIENCE, caught_up), "node {behind} stays below {goal}: {}", self.log(behind));
+    }
+
     /// Waits until all that run have the highest block of any of them, and compares the state after it.
     pub(crate) fn check_agreement(&self) {
         let height = self.all().into_iter().map(height_of).max().expect("there are nodes");

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::disk::SmallDisk;
+use super::streets::Namespace;
 
 /// How long a node may take to be ready, or to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,6 +34,8 @@ pub(crate) struct Home {
     pub(crate) data: Option<PathBuf>,
     /// The disk that its data lie on, if it is one of the test's own.
     pub(crate) disk: Option<Arc<SmallDisk>>,
+    /// The network namespace that it lives in, if it is one of the test's own.
+    pub(crate) namespace: Option<Arc<Namespace>>,
 }
 
 /// A running node. It is killed when this goes away.
@@ -49,6 +52,20 @@ pub(crate) struct Process {
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_althing-under-test"));
     command.env_remove("ALTHING_HOME").env("NO_COLOR", "1");
+    command
+}
+
+/// The command, run in these namespaces of a process.
+pub(crate) fn entered(holder: u32, namespaces: &[&str], program: &Command) -> Command {
+    let mut command = Command::new("nsenter");
+    command.arg("--target").arg(holder.to_string()).args(namespaces);
+    command.arg("--").arg(program.get_program()).args(program.get_args());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
     command
 }
 
@@ -106,6 +123,9 @@ impl Process {
             None => command.arg("--observer"),
         };
         command.arg("--node-key").arg(&home.node_key);
+        if let Some(namespace) = &home.namespace {
+            command = namespace.within(&command);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         command
     }
