@@ -6,6 +6,7 @@ mod bad_input;
 mod bench;
 mod committee;
 mod disk;
+mod flood;
 mod full_disk;
 mod hardship;
 mod lies;

@@ -57,6 +57,11 @@ impl Nodes {
         self.homes.push(home);
     }
 
+    /// The process of a node that runs.
+    pub(crate) fn process_id(&self, index: usize) -> u32 {
+        self.running[index].as_ref().expect("it runs").id()
+    }
+
     /// The windows of those that run.
     pub(crate) fn all(&self) -> Vec<SocketAddr> {
         self.running.iter().flatten().map(|process| process.rpc).collect()

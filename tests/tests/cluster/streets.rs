@@ -6,6 +6,7 @@
 
 mod audit;
 mod cuts;
+mod delays;
 mod device;
 mod dice;
 mod namespace;

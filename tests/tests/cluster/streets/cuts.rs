@@ -74,8 +74,8 @@ impl Scene {
         began.elapsed()
     }
 
-    /// All is well again: checks what was promised and what was seen.
-    fn settle(self) {
+    /// All is well again: checks what was promised and what was seen, and says how much that was.
+    fn settle(self) -> String {
         let nodes = &self.streets.nodes;
         let promises = self.load.settle(&self.streets.network, nodes);
         let found = self.audit.contradictions(nodes.rpc(0));
@@ -85,7 +85,7 @@ impl Scene {
             assert!(eventually(RECOVERY_MAX, || self.streets.network.balance(node, self.probe) == moved));
         }
         let (carried, lost) = self.streets.switch.counts();
-        println!("{} transfers were final; {carried} packets were carried, {lost} lost", promises.finals());
+        format!("{} transfers were final; {carried} packets were carried, {lost} lost", promises.finals())
     }
 }
 
@@ -114,7 +114,7 @@ fn two_halves_make_nothing_final_and_go_on_when_they_meet_again() {
         let healed = halves(&mut scene, lasts);
         println!("after a cut of {lasts:?}: final everywhere after {healed:?}");
     }
-    scene.settle();
+    println!("{}", scene.settle());
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_validator_that_is_deaf_and_then_mute_holds_nobody_up_and_catches_up() {
         scene.streets.switch.heal();
         println!("after it: {:?}", scene.recover());
     }
-    scene.settle();
+    println!("{}", scene.settle());
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_network_that_flaps_every_second_goes_on_at_the_latest_when_it_ends() {
     }
     let promised = scene.load.promised();
     println!("{promised} transfers in ten seconds of flapping; after it: {:?}", scene.recover());
-    scene.settle();
+    println!("{}", scene.settle());
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn with_a_third_of_all_packets_lost_it_goes_on_at_the_latest_when_that_ends() {
     let recovered = scene.recover();
     println!("{} transfers, {carried} packets carried, {lost} lost; after it: {recovered:?}", scene.load.promised());
     assert!((20..=40).contains(&(100 * lost / (carried + lost))), "{lost} of {} were lost", carried + lost);
-    scene.settle();
+    println!("{}", scene.settle());
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn with_packets_late_twice_and_out_of_order_it_goes_on_meanwhile() {
     println!("a transfer at each of four nodes, final at all: {took:?}");
     scene.streets.switch.heal();
     println!("after it: {:?}", scene.recover());
-    scene.settle();
+    println!("{}", scene.settle());
 }
 
 #[test]
@@ -206,5 +206,5 @@ fn nodes_that_stand_still_while_the_network_is_cut_go_on_with_the_others() {
     println!("with the third back: final after {:?}", began.elapsed());
     scene.streets.nodes.resume(3);
     println!("with the fourth back: {:?}", scene.recover());
-    scene.settle();
+    println!("{}", scene.settle());
 }
