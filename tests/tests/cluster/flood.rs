@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use althing_types::Address;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::enemy::Enemy;
 use super::load::Load;
@@ -39,6 +39,8 @@ const INTERVAL_MS_MIN: u64 = 250;
 /// How many clients send at the same time, and how long each rests after a transfer.
 const CLIENTS: usize = 4;
 const REST: Duration = Duration::from_millis(20);
+/// Bytes that arrive at a node in a second, if it is a flood: many times what an honest validator says here.
+const HEARD_MIN: u64 = 100 * 1_024;
 /// The time between two looks at the memory.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -77,6 +79,20 @@ fn measure(nodes: &Nodes, lasts: Duration) -> Measured {
     Measured { blocks: to - from, interval_ms_p50: part(50), interval_ms_p99: part(99), resident_kib_max }
 }
 
+/// What a node says about its connection with the enemy.
+fn enemy_at(nodes: &Nodes, index: usize) -> Value {
+    let peers = call(nodes.rpc(index), "node_peers", &json!({})).expect("it answers");
+    let name = format!("validator-{}", VALIDATORS - 1);
+    let peers = peers.as_array().expect("a list").iter();
+    peers.into_iter().find(|peer| peer["name"] == name.as_str()).expect("it is known").clone()
+}
+
+/// The most that arrived of it at any of the nodes, in bytes.
+fn heard_of_it(nodes: &Nodes) -> u64 {
+    let heard = |index: usize| enemy_at(nodes, index)["bytesIn"].as_str().and_then(|bytes| bytes.parse().ok());
+    (0..usize::from(VALIDATORS) - 1).filter_map(heard).max().expect("a number")
+}
+
 /// The most that any of the nodes uses now, in KiB.
 fn resident_kib(nodes: &Nodes) -> u64 {
     let resident = |index: usize| {
@@ -112,14 +128,17 @@ fn a_validator_that_floods_the_others_costs_them_neither_memory_nor_much_time() 
     let flooded = measure(&nodes, lasts);
     println!("beside one that floods: {flooded}");
     is_over.store(true, Ordering::Relaxed);
+    let heard = heard_of_it(&nodes);
     let said = enemy.end();
-    println!("it said: {said:?}");
+    println!("it put {said:?} into its queues, and {heard} bytes of that arrived at one node");
     let after = measure(&nodes, Duration::from_secs(3));
     println!("after it: {after}");
 
     let promises = load.settle(&network, &nodes);
     println!("{} transfers were final", promises.finals());
-    assert!(said.bytes > 1 << 20, "that was no flood: {said:?}");
+    assert!(heard > HEARD_MIN * seconds, "that was no flood: {heard} bytes");
+    let is_named = |index: usize| nodes.log(index).contains("a validator misbehaves");
+    assert!((0..usize::from(honest)).all(is_named), "nobody says what it did: {}", nodes.log(0));
     let grown = flooded.resident_kib_max.max(after.resident_kib_max).saturating_sub(quiet.resident_kib_max);
     assert!(grown < GROWTH_KIB_MAX, "a node uses {grown} KiB more: {quiet}; {flooded}");
     let allowed = SLOWDOWN_MAX * quiet.interval_ms_p99.max(INTERVAL_MS_MIN);

@@ -1,6 +1,8 @@
 //! A validator with all its keys and no good will: it speaks the protocol of the network, hears which view the others are
-//! in, and says whatever costs them something, as fast as they read.
+//! in, and says whatever costs them something. First what an honest validator might say, only never so much of it; at its
+//! end what none says, for which it is shut out.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -8,12 +10,12 @@ use std::time::Duration;
 
 use althing_consensus::{Envelope, Message as ConsensusMessage, Proposal};
 use althing_genesis::Host;
-use althing_mempool::{DataMessage, Range, SharedBatch};
+use althing_mempool::{BATCHES_MAX, DataMessage, Range, SharedBatch};
 use althing_network::{Address, Class, Frame, Handle, Misbehaviour, Options, Peer, Receiver, Role, Topic, Verdict};
 use althing_node::replica::{Message, wire};
 use althing_types::{
     Batch, Block, Bytes, Certificate, Committee, Finalize, Hash, Header, Height, List, Notarization, Notarize, Nullify,
-    PublicKey, SecretKey, Signature, SignedBatch, SignedVote, ValidatorIndex, View, Vote,
+    PublicKey, SecretKey, SignedBatch, SignedVote, ValidatorIndex, View, Vote, encoded_len,
 };
 
 use crate::cluster::network::Network;
@@ -25,7 +27,12 @@ const FORKS: u64 = 8;
 /// Bytes of one junk transaction, and how many stand in one batch: together nearly the largest batch.
 const JUNK_BYTES: usize = 100 * 1024;
 const JUNK_COUNT: usize = 5;
-/// How long it waits when no peer takes anything more.
+/// Batches of others that it remembers, and bytes of a message that repeats them: nearly what a frame may hold.
+const HEARD_MAX: usize = 32;
+const REPEATED_BYTES: usize = 600 * 1_024;
+/// Rounds between two of those.
+const REPEAT_EVERY: u64 = 16;
+/// How long it rests after a round, so that what is measured is what the others do and not how fast it signs.
 const BREATH: Duration = Duration::from_millis(2);
 
 /// An enemy that runs.
@@ -47,6 +54,7 @@ pub(super) struct Said {
 struct Ears {
     view: AtomicU64,
     proposal: Mutex<Option<Box<Proposal>>>,
+    batches: Mutex<VecDeque<SharedBatch>>,
 }
 
 struct Mouth {
@@ -102,9 +110,10 @@ impl Enemy {
             let said = Said::default();
             let mut mouth = Mouth { committee, me, key, peers: keys, ears, handle, proposed: 0, round: 0, said };
             while !is_over.load(Ordering::Relaxed) {
-                if !is_loud.load(Ordering::Relaxed) || !mouth.shout() {
-                    thread::sleep(BREATH);
+                if is_loud.load(Ordering::Relaxed) {
+                    mouth.shout();
                 }
+                thread::sleep(BREATH);
             }
             mouth.spit();
             runtime.block_on(network.stop());
@@ -121,7 +130,18 @@ impl Enemy {
 
 impl Receiver for Ears {
     async fn frame(&self, _: &PublicKey, class: Class, bytes: Vec<u8>) -> Result<(), Misbehaviour> {
-        let Ok(Message::Consensus(envelope)) = wire::from_frame(class, &bytes) else { return Ok(()) };
+        let envelope = match wire::from_frame(class, &bytes) {
+            Ok(Message::Consensus(envelope)) => envelope,
+            Ok(Message::Data(DataMessage::Batch(batch))) => {
+                let mut batches = self.batches.lock().expect("nobody panics with it");
+                batches.push_back(batch);
+                if batches.len() > HEARD_MAX {
+                    batches.pop_front();
+                }
+                return Ok(());
+            }
+            Ok(Message::Data(_)) | Err(_) => return Ok(()),
+        };
         self.view.fetch_max(envelope.view.get(), Ordering::Relaxed);
         if let ConsensusMessage::Proposal(proposal) = envelope.message {
             *self.proposal.lock().expect("nobody panics with it") = Some(proposal);
@@ -141,29 +161,26 @@ impl Receiver for Ears {
 }
 
 impl Mouth {
-    /// Says one of everything to everybody. False if nobody takes anything.
-    fn shout(&mut self) -> bool {
+    /// Says one of everything to everybody.
+    fn shout(&mut self) {
         self.round += 1;
         let view = self.ears.view.load(Ordering::Relaxed);
         let mut messages = self.future(view);
         messages.extend(self.questions(view));
-        messages.push(self.forged(view));
+        messages.extend(self.old_certificates(view));
         messages.extend(self.forks(view));
-        if self.round.is_multiple_of(16) {
-            messages.push(self.junk_batch());
+        if self.round.is_multiple_of(REPEAT_EVERY) {
+            messages.push(self.old_batches());
         }
-        let frames: Vec<(Class, Frame)> = messages.iter().map(wire::to_frame).collect();
-        let before = self.said.frames;
-        for (class, frame) in frames {
-            for place in 0..self.peers.len() {
-                self.send(place, class, frame.clone());
-            }
-        }
-        before < self.said.frames
+        self.say_all(&messages);
     }
 
-    /// Says what no honest validator says, and is shut out for it: noise, and a frame that is too long.
+    /// Says what no honest validator says, and is shut out for it: forged certificates, batches of junk, noise. A frame
+    /// that is too long does not even leave.
     fn spit(&mut self) {
+        let view = self.ears.view.load(Ordering::Relaxed);
+        let messages = [self.forged(view), self.junk_batch()];
+        self.say_all(&messages);
         let noise: Vec<u8> = (0..5_000_u32).map(|place| (place * 31 % 251).to_le_bytes()[0]).collect();
         for place in 0..self.peers.len() {
             self.send(place, Class::Proposals, noise.clone().into());
@@ -171,6 +188,15 @@ impl Mouth {
             assert!(self.handle.send(&self.peers[place], Class::Proposals, long.into()).is_err(), "it was sent");
         }
         thread::sleep(Duration::from_millis(500));
+    }
+
+    fn say_all(&mut self, messages: &[Message]) {
+        let frames: Vec<(Class, Frame)> = messages.iter().map(wire::to_frame).collect();
+        for (class, frame) in frames {
+            for place in 0..self.peers.len() {
+                self.send(place, class, frame.clone());
+            }
+        }
     }
 
     fn send(&mut self, place: usize, class: Class, frame: Frame) {
@@ -223,6 +249,24 @@ impl Mouth {
         ]
     }
 
+    /// The certificates that it heard last, which everybody has.
+    fn old_certificates(&self, view: u64) -> Option<Message> {
+        let heard = self.ears.proposal.lock().expect("nobody panics with it").clone()?;
+        Some(self.say(view, ConsensusMessage::Certificates(heard.justification)))
+    }
+
+    /// Batches that everybody has, as often as they fit into a frame.
+    fn old_batches(&self) -> Message {
+        let heard = self.ears.batches.lock().expect("nobody panics with it").clone();
+        let mut bytes = 0;
+        let fits = |batch: &&SharedBatch| {
+            bytes += encoded_len(*batch);
+            bytes <= REPEATED_BYTES
+        };
+        let batches: Vec<SharedBatch> = heard.iter().cycle().take(BATCHES_MAX).take_while(fits).cloned().collect();
+        Message::Data(DataMessage::Batches(List::truncated(batches)))
+    }
+
     /// A certificate of the right form in which one signature stands under every name.
     fn forged(&self, view: u64) -> Message {
         let epoch = self.committee.epoch;
@@ -263,20 +307,16 @@ impl Mouth {
 
     /// A batch of its own lane, as large as batches are, of transactions that are none.
     fn junk_batch(&self) -> Message {
-        let junk = Bytes::new(vec![self.round.to_le_bytes()[0]; JUNK_BYTES]).expect("it fits");
+        let junk = Bytes::new(vec![0xff; JUNK_BYTES]).expect("it fits");
         let batch = Batch {
             chain: self.committee.chain,
             epoch: self.committee.epoch,
             lane: self.me.get().into(),
-            seq: 1 + self.round / 16,
+            seq: 1,
             previous: Hash::ZERO,
             transactions: List::truncated(vec![junk; JUNK_COUNT]),
         };
-        // Every second is not even signed.
-        let signature = match self.round % 32 {
-            0 => Signature::new([1; 64]),
-            _ => self.key.sign(&batch.head().sign_hash(&self.committee.chain)),
-        };
+        let signature = self.key.sign(&batch.head().sign_hash(&self.committee.chain));
         Message::Data(DataMessage::Batch(SharedBatch(SignedBatch { batch, signature }.into())))
     }
 }
