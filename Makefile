@@ -15,6 +15,9 @@ FIRST ?= 0
 EXPLORE ?=
 # Which seeded bugs `make canaries` sets free: all, or one by its number, `CANARIES=--only=7`.
 CANARIES ?=
+# How many minutes `make soak` lasts, and which misfortunes come.
+MINUTES ?= 5
+SEED ?= 1
 # Further options for `make testnet`, for example `TESTNET_FLAGS=--base-port=0`.
 TESTNET_FLAGS ?=
 # Further options for `make test`, for example `TEST_FLAGS=--no-fail-fast`.
@@ -30,7 +33,7 @@ LIBCLANG = $(or $(LIBCLANG_PATH),$(firstword $(wildcard \
   /Library/Developer/CommandLineTools/usr/lib/libclang.dylib \
   /Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/libclang.dylib)))
 
-.PHONY: help setup build testnet test lint doc fmt bench-micro simulate explore canaries ci clean
+.PHONY: help setup build testnet test lint doc fmt bench-micro simulate explore canaries soak ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +87,10 @@ explore: ## every order of steps of four real cores; EXPLORE="--views 2 --faulty
 
 canaries: ## set seeded bugs free, one after the other; the simulator must find each
 	cargo run --release --locked -p althing-tests-simulator --features canary -- canaries $(CANARIES)
+
+soak: ## put four real nodes through random trouble for MINUTES minutes (default 5), drawn from SEED; needs root
+	ALTHING_SOAK_MINUTES=$(MINUTES) ALTHING_SOAK_SEED=$(SEED) cargo test --release --locked --workspace --test all \
+	  streets::soak -- --nocapture
 
 ci: ## run what CI runs
 	bash .ci/run

@@ -9,6 +9,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use super::process::entered;
+
 /// What is run in the new namespace: it mounts, says so, and stays until its standard input closes.
 const HOLD: &str = r#"mount -t tmpfs -o "size=$2" none "$1" && echo mounted && exec cat"#;
 /// What fills the disk, but for so many bytes. What fills it is not the node's, as on the disks of operators.
@@ -51,19 +53,8 @@ impl SmallDisk {
 
     /// The command, run where the disk is.
     pub(crate) fn within(&self, program: Command) -> Command {
-        let mut command = Command::new("nsenter");
-        command.arg("--target").arg(self.holder.id().to_string()).arg("--mount");
-        if self.in_user_namespace {
-            command.args(["--user", "--preserve-credentials"]);
-        }
-        command.arg("--").arg(program.get_program()).args(program.get_args());
-        for (name, value) in program.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command
+        let user: &[&str] = if self.in_user_namespace { &["--user", "--preserve-credentials"] } else { &[] };
+        entered(self.holder.id(), &[&["--mount"], user].concat(), &program)
     }
 
     /// Fills the disk, so that only so many KiB are left.

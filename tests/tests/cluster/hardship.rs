@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use althing_types::Address;
 
-use super::load::{Load, Promises};
+use super::load::Load;
 use super::network::{Network, submit};
-use super::nodes::{AMOUNT, Nodes, PATIENCE, VALIDATORS, eventually, height_of, is_final, transfer};
+use super::nodes::{AMOUNT, Nodes, VALIDATORS, eventually, is_final, transfer};
 use super::process::now;
 
 /// How many clients send at the same time.
@@ -31,21 +31,6 @@ fn running(receiver: u8) -> (Arc<Network>, Nodes, Address) {
     let network = Arc::new(Network::new(VALIDATORS));
     let nodes = Nodes::start(&network);
     (network, nodes, Address::new([receiver; 32]))
-}
-
-/// Ends the load, and checks at all nodes what it was promised.
-fn settle(network: &Network, nodes: &Nodes, load: Load) -> Promises {
-    let promises = load.end();
-    promises.check(network, &nodes.all());
-    nodes.check_agreement();
-    promises
-}
-
-/// Waits until a node has the height that another one has now.
-fn catch_up(nodes: &Nodes, behind: usize, ahead: usize) {
-    let goal = height_of(nodes.rpc(ahead));
-    let caught_up = || height_of(nodes.rpc(behind)) >= goal;
-    assert!(eventually(PATIENCE, caught_up), "node {behind} stays below {goal}: {}", nodes.log(behind));
 }
 
 /// Waits until a new transfer is final, and returns how long that took.
@@ -68,9 +53,9 @@ fn under_load_each_of_four_is_killed_in_turn_and_blocks_go_on() {
         thread::sleep(Duration::from_millis(1_500));
         nodes.restart(index);
         nodes.wait_connected();
-        catch_up(&nodes, index, (index + 1) % usize::from(VALIDATORS));
+        nodes.catch_up(index, (index + 1) % usize::from(VALIDATORS));
     }
-    let promises = settle(&network, &nodes, load);
+    let promises = load.settle(&network, &nodes);
     let gaps: Vec<Duration> = killed.iter().map(|at| promises.longest_gap(*at, WATCHED)).collect();
     println!("{} transfers were final; after each kill the longest time without one: {gaps:?}", promises.finals());
     assert!(gaps.iter().all(|gap| *gap < GAP_MAX), "blocks stood still for {gaps:?}");
@@ -91,7 +76,7 @@ fn under_load_all_four_are_killed_at_once_twenty_times_and_nothing_promised_is_l
         returns.push(next_final(&network, node, probe, cycle));
     }
     nodes.wait_connected();
-    let promises = settle(&network, &nodes, load);
+    let promises = load.settle(&network, &nodes);
     returns.sort();
     let (median, longest) = (returns[returns.len() / 2], returns[returns.len() - 1]);
     println!(
@@ -116,9 +101,9 @@ fn under_load_one_of_four_stands_still_and_goes_on_later() {
     // Longer than it takes to notice a silent connection.
     thread::sleep(Duration::from_secs(12));
     nodes.resume(3);
-    catch_up(&nodes, 3, 0);
+    nodes.catch_up(3, 0);
     nodes.wait_connected();
-    let promises = settle(&network, &nodes, load);
+    let promises = load.settle(&network, &nodes);
     let gap = promises.longest_gap(paused_at, WATCHED);
     println!("{} transfers were final; the longest time without one: {gap:?}", promises.finals());
     assert!(gap < GAP_MAX, "blocks stood still for {gap:?}");
@@ -141,6 +126,6 @@ fn with_two_of_four_standing_still_nothing_is_final_until_one_goes_on() {
     println!("final {:?} after the third went on", resumed_at.elapsed());
     assert!(returned, "nothing is final {:?} after the third went on", resumed_at.elapsed());
     nodes.resume(3);
-    catch_up(&nodes, 3, 0);
+    nodes.catch_up(3, 0);
     nodes.check_agreement();
 }

@@ -3,14 +3,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use althing_types::{Address, Hash, SignedTransaction};
 
-use super::network::{Network, submit};
-use super::nodes::{AMOUNT, eventually, is_final};
+use super::network::{Network, status, submit};
+use super::nodes::{AMOUNT, Nodes, eventually, is_final};
 use super::process::now;
 use super::rpc::CallError;
 
@@ -18,6 +18,8 @@ use super::rpc::CallError;
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long what was promised may take to be there on every node after all is well again.
 const SETTLE_MAX: Duration = Duration::from_secs(30);
+/// Broken promises that are named, by node; whoever finds more has seen enough.
+const BROKEN_MAX: usize = 10;
 
 /// What a client was told about a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,7 @@ struct Diary {
 /// Clients that are at work.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
+    kept: Arc<AtomicU64>,
     clients: Vec<JoinHandle<Diary>>,
     receiver: Address,
 }
@@ -61,20 +64,38 @@ impl Load {
     /// Starts so many clients, which spread over these nodes. Every fourth is content with a transfer that is accepted;
     /// the others wait until theirs is final.
     pub(crate) fn start(network: &Arc<Network>, nodes: &[SocketAddr], clients: usize, receiver: Address) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
+        Self::start_at_ease(network, nodes, clients, receiver, Duration::ZERO)
+    }
+
+    /// The same with clients that rest so long after each transfer.
+    pub(crate) fn start_at_ease(
+        network: &Arc<Network>,
+        nodes: &[SocketAddr],
+        clients: usize,
+        receiver: Address,
+        rest: Duration,
+    ) -> Self {
+        let (stop, kept) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let client = |number: usize| {
             let client = Client {
                 network: network.clone(),
                 nodes: nodes.to_vec(),
                 number,
                 receiver,
+                rest,
                 stop: stop.clone(),
+                kept: kept.clone(),
                 diary: Diary::default(),
             };
             thread::spawn(move || client.run())
         };
         let clients = (0..clients).map(client).collect();
-        Self { stop, clients, receiver }
+        Self { stop, kept, clients, receiver }
+    }
+
+    /// How many transfers were promised something until now.
+    pub(crate) fn promised(&self) -> u64 {
+        self.kept.load(Ordering::Relaxed)
     }
 
     /// Ends the load, and returns what was promised.
@@ -83,6 +104,14 @@ impl Load {
         let diaries = self.clients.into_iter().map(|client| client.join().expect("it does not panic")).collect();
         Promises { diaries, receiver: self.receiver }
     }
+
+    /// Ends the load, and checks at all nodes what it was promised, and that they agree.
+    pub(crate) fn settle(self, network: &Network, nodes: &Nodes) -> Promises {
+        let promises = self.end();
+        promises.check(network, &nodes.all());
+        nodes.check_agreement();
+        promises
+    }
 }
 
 struct Client {
@@ -90,7 +119,9 @@ struct Client {
     nodes: Vec<SocketAddr>,
     number: usize,
     receiver: Address,
+    rest: Duration,
     stop: Arc<AtomicBool>,
+    kept: Arc<AtomicU64>,
     diary: Diary,
 }
 
@@ -105,6 +136,7 @@ impl Client {
             let salt = u64::try_from(self.number).expect("small") << 32 | salt;
             let transaction = self.network.transfer(account, self.receiver, AMOUNT, salt);
             self.send(&transaction);
+            thread::sleep(self.rest);
         }
         self.diary
     }
@@ -126,6 +158,7 @@ impl Client {
             };
             if let Some(promise) = promise {
                 self.diary.promised.push(Promised { id: transaction.id(), promise, at: now() });
+                self.kept.fetch_add(1, Ordering::Relaxed);
                 return;
             }
             if self.stop.load(Ordering::Relaxed) {
@@ -167,28 +200,67 @@ impl Promises {
     /// Checks on these nodes that all that was promised is true: each transfer is final, at the height that was named,
     /// and executed once.
     pub(crate) fn check(&self, network: &Network, nodes: &[SocketAddr]) {
-        let promised = self.diaries.iter().flat_map(|diary| &diary.promised).count();
-        for node in nodes {
-            let mut executed = promised;
-            for diary in &self.diaries {
-                for promised in &diary.promised {
-                    check_promise(*node, promised);
-                }
-                executed += diary.unknown.iter().filter(|id| is_final(*node, id)).count();
+        let broken = self.broken(network, nodes);
+        assert!(broken.is_empty(), "{}", broken.join("; "));
+    }
+
+    /// What was promised and is not true on one of these nodes, in sentences.
+    pub(crate) fn broken(&self, network: &Network, nodes: &[SocketAddr]) -> Vec<String> {
+        thread::scope(|scope| {
+            let at_each = |node: &SocketAddr| {
+                let node = *node;
+                scope.spawn(move || self.broken_at(network, node))
+            };
+            let found: Vec<_> = nodes.iter().map(at_each).collect();
+            found.into_iter().flat_map(|found| found.join().expect("it does not panic")).collect()
+        })
+    }
+
+    fn broken_at(&self, network: &Network, node: SocketAddr) -> Vec<String> {
+        let promised = || self.diaries.iter().flat_map(|diary| &diary.promised);
+        let mut broken = Vec::new();
+        for promised in promised() {
+            if broken.len() == BROKEN_MAX {
+                return broken;
             }
-            let moved = AMOUNT * u128::try_from(executed).expect("small");
-            let balance = || network.balance(*node, self.receiver);
-            assert!(eventually(SETTLE_MAX, || balance() == moved), "{} was moved, {moved} should be", balance());
+            broken.extend(broken_promise(node, promised).map(|what| format!("{node}: {what}")));
         }
+        // A transfer whose fate is not known may become final while we look.
+        let moved = || {
+            let unknown = self.diaries.iter().flat_map(|diary| &diary.unknown);
+            let executed = promised().count() + unknown.filter(|id| is_final(node, id)).count();
+            AMOUNT * u128::try_from(executed).expect("small")
+        };
+        let balance = || network.balance(node, self.receiver);
+        if !eventually(SETTLE_MAX, || balance() == moved()) {
+            broken.push(format!("{node}: {} was moved, {} should be", balance(), moved()));
+        }
+        broken
     }
 }
 
-fn check_promise(node: SocketAddr, promised: &Promised) {
+/// What of a promise is not true, if anything.
+fn broken_promise(node: SocketAddr, promised: &Promised) -> Option<String> {
     let id = promised.id;
-    assert!(eventually(SETTLE_MAX, || is_final(node, &id)), "{id} was promised {:?} and is lost", promised.promise);
-    let status = super::network::status(node, &id).expect("it answers");
-    assert_eq!(status["receipt"]["status"], "ok", "{id} failed");
-    if let Promise::Final(height) = promised.promise {
-        assert_eq!(status["height"].as_str(), Some(height.to_string().as_str()), "{id} stands elsewhere now");
+    let mut answer = status(node, &id);
+    let mut is_final = || {
+        let is_final = answer.as_ref().is_ok_and(|status| status["status"] == "finalized");
+        if !is_final {
+            answer = status(node, &id);
+        }
+        is_final
+    };
+    if !eventually(SETTLE_MAX, &mut is_final) {
+        return Some(format!("{id} was promised {:?} and is lost", promised.promise));
+    }
+    let status = answer.ok()?;
+    if status["receipt"]["status"] != "ok" {
+        return Some(format!("{id} failed"));
+    }
+    match promised.promise {
+        Promise::Final(height) if status["height"].as_str() != Some(height.to_string().as_str()) => {
+            Some(format!("{id} stands elsewhere now, not at {height}"))
+        }
+        Promise::Final(_) | Promise::Accepted => None,
     }
 }

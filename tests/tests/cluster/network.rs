@@ -43,20 +43,26 @@ impl Network {
 
     /// Makes a network of so many validators and observers.
     pub(crate) fn with_observers(validators: u16, observers: u16) -> Self {
-        Self::with(validators, observers, ACCOUNTS)
+        Self::with(validators, observers, ACCOUNTS, false)
+    }
+
+    /// Makes a network of so many validators, with the fast path on or off.
+    pub(crate) fn with_fast_path(validators: u16, fast_path: bool) -> Self {
+        Self::with(validators, 0, ACCOUNTS, fast_path)
     }
 
     /// Makes a network of so many validators and funded accounts.
     pub(crate) fn with_accounts(validators: u16, accounts: u16) -> Self {
-        Self::with(validators, 0, accounts)
+        Self::with(validators, 0, accounts, false)
     }
 
-    fn with(validators: u16, observers: u16, accounts: u16) -> Self {
+    fn with(validators: u16, observers: u16, accounts: u16, fast_path: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let devnet = folder.path().join("devnet");
         let mut command = program();
         command.args(["genesis", "new", "--dev", "--seed", SEED, "--validators", &validators.to_string()]);
         command.args(["--observers", &observers.to_string(), "--accounts", &accounts.to_string()]);
+        command.args(fast_path.then_some("--fast-path"));
         // The validators are met at the first ports; the windows of all nodes have the ports after those.
         let p2p_port = free_ports(2 * validators + observers);
         command.args(["--p2p-base-port", &p2p_port.to_string(), "--dir"]);
@@ -78,6 +84,7 @@ impl Network {
             rpc: self.rpc(index),
             data: None,
             disk: None,
+            namespace: None,
         }
     }
 
@@ -92,6 +99,7 @@ impl Network {
             rpc: self.rpc(u16::try_from(self.genesis.validators().len()).expect("few") + index),
             data: None,
             disk: None,
+            namespace: None,
         }
     }
 
@@ -112,6 +120,11 @@ impl Network {
     /// The key of a funded account.
     pub(crate) fn account_key(index: u32) -> SecretKey {
         dev_key(SEED, DevRole::Account, index)
+    }
+
+    /// The keys of a validator: the one that votes, and the one of its node.
+    pub(crate) fn validator_keys(index: u32) -> [SecretKey; 2] {
+        [DevRole::Validator, DevRole::Node].map(|role| dev_key(SEED, role, index))
     }
 
     /// The address of a funded account.

@@ -57,6 +57,11 @@ impl Nodes {
         self.homes.push(home);
     }
 
+    /// The process of a node that runs.
+    pub(crate) fn process_id(&self, index: usize) -> u32 {
+        self.running[index].as_ref().expect("it runs").id()
+    }
+
     /// The windows of those that run.
     pub(crate) fn all(&self) -> Vec<SocketAddr> {
         self.running.iter().flatten().map(|process| process.rpc).collect()
@@ -116,6 +121,13 @@ impl Nodes {
     /// The end of what a node wrote to standard error.
     pub(crate) fn log(&self, index: usize) -> String {
         log_of(&self.homes[index])
+    }
+
+    /// Waits until a node has the height that another one has now.
+    pub(crate) fn catch_up(&self, behind: usize, ahead: usize) {
+        let goal = height_of(self.rpc(ahead));
+        let caught_up = || height_of(self.rpc(behind)) >= goal;
+        assert!(eventually(PATIENCE, caught_up), "node {behind} stays below {goal}: {}", self.log(behind));
     }
 
     /// Waits until all that run have the highest block of any of them, and compares the state after it.

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::disk::SmallDisk;
+use super::streets::Namespace;
 
 /// How long a node may take to be ready, or to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,6 +34,8 @@ pub(crate) struct Home {
     pub(crate) data: Option<PathBuf>,
     /// The disk that its data lie on, if it is one of the test's own.
     pub(crate) disk: Option<Arc<SmallDisk>>,
+    /// The network namespace that it lives in, if it is one of the test's own.
+    pub(crate) namespace: Option<Arc<Namespace>>,
 }
 
 /// A running node. It is killed when this goes away.
@@ -86,6 +89,20 @@ fn open_log(home: &Home) -> File {
     std::fs::create_dir_all(&home.folder).expect("the folder can be made");
     let log = OpenOptions::new().create(true).append(true).open(home.folder.join("stderr.log"));
     log.expect("the log can be written")
+}
+
+/// The command, run in these namespaces of a process.
+pub(crate) fn entered(holder: u32, namespaces: &[&str], program: &Command) -> Command {
+    let mut command = Command::new("nsenter");
+    command.arg("--target").arg(holder.to_string()).args(namespaces);
+    command.arg("--").arg(program.get_program()).args(program.get_args());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
 }
 
 impl Process {
@@ -142,6 +159,9 @@ impl Process {
             None => command.arg("--observer"),
         };
         command.arg("--node-key").arg(&home.node_key);
+        if let Some(namespace) = &home.namespace {
+            command = namespace.within(&command);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         command
     }
