@@ -15,6 +15,9 @@ FIRST ?= 0
 EXPLORE ?=
 # Which seeded bugs `make canaries` sets free: all, or one by its number, `CANARIES=--only=7`.
 CANARIES ?=
+# For how many seconds `make fuzz` fuzzes each target, and which: all of them, or some, `TARGETS="core frame"`.
+SECONDS ?= 60
+TARGETS ?=
 # Further options for `make testnet`, for example `TESTNET_FLAGS=--base-port=0`.
 TESTNET_FLAGS ?=
 # Further options for `make test`, for example `TEST_FLAGS=--no-fail-fast`.
@@ -30,7 +33,7 @@ LIBCLANG = $(or $(LIBCLANG_PATH),$(firstword $(wildcard \
   /Library/Developer/CommandLineTools/usr/lib/libclang.dylib \
   /Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/libclang.dylib)))
 
-.PHONY: help setup build testnet test lint doc fmt bench-micro simulate explore canaries ci clean
+.PHONY: help setup build testnet test lint doc fmt bench-micro simulate explore canaries fuzz ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +87,9 @@ explore: ## every order of steps of four real cores; EXPLORE="--views 2 --faulty
 
 canaries: ## set seeded bugs free, one after the other; the simulator must find each
 	cargo run --release --locked -p althing-tests-simulator --features canary -- canaries $(CANARIES)
+
+fuzz: ## fuzz every target for SECONDS each; needs a nightly compiler and cargo-fuzz
+	scripts/fuzz.sh $(SECONDS) $(TARGETS)
 
 ci: ## run what CI runs
 	bash .ci/run

@@ -14,8 +14,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::memory::frugal;
 
-/// Decodes, and asserts what holds of every type: the value has one encoding, which are these bytes, in the limit of its
-/// type, and decoding took memory in proportion to its input.
+/// Decodes, and asserts what holds of every type: the value has one encoding, which are these bytes, in the limit of
+/// its type, and decoding took memory in proportion to its input.
 fn canonical<T: BorshDeserialize + BorshSerialize + PartialEq + Debug>(bytes: &[u8], max: usize) -> Option<T> {
     let value: T = frugal(bytes.len(), || decode(bytes, max)).ok()?;
     let again = encode(&value);

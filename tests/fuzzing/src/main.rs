@@ -2,50 +2,30 @@
 //! `docs/testing.md` says what for.
 #![expect(clippy::print_stdout, reason = "a program for people that talks on standard output")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-use std::{fs, io};
+use std::{env, fs, io};
 
 use althing_tests_fuzzing::{TARGETS, Target};
-use clap::{Parser, Subcommand};
 
-/// Runs fuzz targets on files, and makes their first inputs.
-#[derive(Debug, Parser)]
-#[command(name = "althing-fuzz")]
-struct Arguments {
-    #[command(subcommand)]
-    run: Run,
-}
-
-#[derive(Debug, Subcommand)]
-enum Run {
-    /// The names of all targets
-    List,
-    /// Writes the inputs that each target begins with, into a folder for each
-    Seeds {
-        /// Where to
-        folder: PathBuf,
-    },
-    /// Runs a target on files; it panics where a property does not hold
-    Replay {
-        /// The target
-        target: String,
-        /// The files
-        files: Vec<PathBuf>,
-    },
-}
+const USAGE: &str = "althing-fuzz list | seeds FOLDER | replay TARGET FILE...";
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().run {
-        Run::List => {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["list"] => {
             TARGETS.iter().for_each(|target| println!("{}", target.name));
             Ok(())
         }
-        Run::Seeds { folder } => TARGETS.iter().try_for_each(|target| write_seeds(&folder.join(target.name), target)),
-        Run::Replay { target, files } => match Target::of(&target) {
-            Some(target) => files.iter().try_for_each(|file| replay(target, file)),
-            None => Err(io::Error::other(format!("there is no target {target}; `list` names them"))),
+        ["seeds", folder] => {
+            TARGETS.iter().try_for_each(|target| write_seeds(&Path::new(folder).join(target.name), target))
+        }
+        ["replay", name, ref files @ ..] => match Target::of(name) {
+            Some(target) => files.iter().try_for_each(|file| replay(target, Path::new(file))),
+            None => Err(io::Error::other(format!("there is no target {name}; `list` names them"))),
         },
+        _ => Err(io::Error::other(USAGE)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,6 +36,7 @@ fn main() -> ExitCode {
     }
 }
 
+/// Writes the inputs that a target begins with.
 fn write_seeds(folder: &Path, target: &Target) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let seeds = (target.seeds)();
@@ -66,6 +47,7 @@ fn write_seeds(folder: &Path, target: &Target) -> io::Result<()> {
     Ok(())
 }
 
+/// Runs a target on a file; it panics where a property does not hold.
 fn replay(target: &Target, file: &Path) -> io::Result<()> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot read {}: {error}", file.display()));
     (target.run)(&fs::read(file).map_err(named)?);

@@ -1,7 +1,7 @@
 //! The folder of a log after something changed bytes in it: what is read back is the beginning of what was written.
 //!
-//! The script writes a log, then damages its files. A damaged log is refused, or has lost records from its end; no record
-//! is ever another than the one that was appended, and opening it twice gives the same.
+//! The script writes a log, then damages its files. A damaged log is refused, or has lost records from its end; no
+//! record is ever another than the one that was appended, and opening it twice gives the same.
 
 use std::fs;
 use std::path::{Path, PathBuf};

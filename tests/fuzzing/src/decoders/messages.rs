@@ -16,8 +16,8 @@ use super::certificates::{check_certificate, check_evidence, check_fork_proof};
 use crate::memory::frugal;
 use crate::network::{chain, keys};
 
-/// Frames of every class: the first byte chooses it. What is a message in one class is none in another, and what is in a
-/// message can be checked without harm.
+/// Frames of every class: the first byte chooses it. What is a message in one class is none in another, and what is in
+/// a message can be checked without harm.
 pub(crate) fn frame(bytes: &[u8]) {
     let Some((class, bytes)) = bytes.split_first() else { return };
     let class = Class::ALL[usize::from(*class) % Class::COUNT];

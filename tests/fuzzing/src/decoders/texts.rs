@@ -1,5 +1,5 @@
-//! Texts: the genesis document, and the forms in which keys, hashes, addresses, amounts and times are written. Every value
-//! has one text, and every text that is read is that of its value.
+//! Texts: the genesis document, and the forms in which keys, hashes, addresses, amounts and times are written. Every
+//! value has one text, and every text that is read is that of its value.
 
 use std::fmt::Display;
 use std::str::FromStr;

@@ -157,7 +157,8 @@ pub(crate) fn request_seeds(transaction: &[u8]) -> Vec<Vec<u8>> {
 
 /// Answers as the reference shows them, as inputs.
 pub(crate) fn answer_seeds() -> Vec<Vec<u8>> {
-    let refusal = r#"{"code":-32010,"message":"the transaction is for another chain","data":{"symbol":"WRONG_CHAIN","retryable":false,"hint":"sign for this chain"}}"#;
+    let refusal =
+        r#"{"code":-32010,"message":"no","data":{"symbol":"WRONG_CHAIN","retryable":false,"hint":"sign again"}}"#;
     let head = format!(r#"{{"height":"7","hash":"{}","time":"1760000000000"}}"#, Hash::new([7; 32]));
     let count = u8::try_from(ANSWERS.len()).unwrap_or(u8::MAX);
     let empty = (0..count).map(|form| [vec![form], b"{}".to_vec()].concat());

@@ -1,5 +1,5 @@
-//! The mempool: transactions, batches of all lanes, good, bad and forked, acknowledgements, questions, blocks and crashes,
-//! in any order.
+//! The mempool: transactions, batches of all lanes, good, bad and forked, acknowledgements, questions, blocks and
+//! crashes, in any order.
 //!
 //! Blocks come in the order of their heights, because the core of the same validator says them; all else is anybody's.
 
@@ -107,18 +107,21 @@ struct Bench {
 pub(crate) fn events(bytes: &[u8]) {
     // Made once, so that they do not count as held.
     assert!(!BATCHES.is_empty() && !REJECTED.is_empty() && !submissions().is_empty());
-    let (_, held) = measured(|| {
-        let mut script = Script::new(bytes);
-        let mut bench = Bench::new(script.byte());
-        for _ in 0..STEPS_MAX {
-            if script.is_over() {
-                break;
-            }
-            bench.happens(&mut script);
-            bench.check_bounds();
-        }
-    });
+    let (_, held) = measured(|| run_script(bytes));
     assert!(held <= HELD_BYTES_MAX, "a mempool held {held} bytes at once, {HELD_BYTES_MAX} are allowed");
+}
+
+fn run_script(bytes: &[u8]) -> Bench {
+    let mut script = Script::new(bytes);
+    let mut bench = Bench::new(script.byte());
+    for _ in 0..STEPS_MAX {
+        if script.is_over() {
+            break;
+        }
+        bench.happens(&mut script);
+        bench.check_bounds();
+    }
+    bench
 }
 
 impl Bench {
@@ -185,7 +188,7 @@ impl Bench {
                 0 => Input::Hint { leader: self.someone(script) },
                 1 => Input::ViewDied { view: View::new(script.near(self.height)) },
                 2 => Input::Accused(vec![ValidatorIndex::new(u16::from(script.byte()) % ME.get())]),
-                _ => Input::Peer { index: self.someone(script), connected: script.byte() % 4 > 0 },
+                _ => Input::Peer { index: self.someone(script), connected: script.below(4) > 0 },
             },
             16 => return self.sync(usize::from(script.byte())),
             17 => return self.finalize(script),
@@ -280,7 +283,8 @@ impl Bench {
         self.step(Input::Committed { height: Height::new(self.committed), cut, decided, sequences });
     }
 
-    /// The power goes, after so much more was written, and comes back; the core hands over again what was not committed.
+    /// The power goes, after so much more was written, and comes back; the core hands over again what was not
+    /// committed.
     fn crash(&mut self, script: &mut Script<'_>) {
         self.log.crash(usize::from(script.byte()));
         self.learn();
@@ -352,7 +356,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let whole =
         [connect.clone(), admit.clone(), receive.clone(), acknowledge.clone(), judged.clone(), finalized.clone()]
             .concat();
-    [
+    let seeds = [
         [vec![2], whole.clone(), vec![14, NEAR_SAME]].concat(),
         [vec![0], whole.clone(), crash.clone(), whole.clone()].concat(),
         [
@@ -368,6 +372,9 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         .concat(),
         [vec![0x10], receive, judged, vec![16, 9, 11, 1, 3, 4, NEAR_SAME], finalized, crash].concat(),
         [vec![1], connect, admit.repeat(8), vec![8, 1, 0, 8, 2, 2, 15, 2, 1, 15, 0, 1]].concat(),
-    ]
-    .to_vec()
+    ];
+    let bench = run_script(&seeds[0]);
+    let (others, mine) = (bench.mempool.snapshot().lanes[0].durable_seq, bench.lane.len());
+    assert!(others > 8 && mine > 0, "the first input leaves the lanes at {others} and {mine}");
+    seeds.to_vec()
 }

@@ -1,7 +1,7 @@
 //! A whole replica: frames from anybody in any bytes, transactions, time, slow disks, and crashes.
 //!
-//! An input is a sequence of steps, each a byte that chooses and what belongs to it. Seeds are what happened to a validator
-//! of a network that worked, so a fuzzer changes a history that makes progress.
+//! An input is a sequence of steps, each a byte that chooses and what belongs to it. Seeds are what happened to a
+//! validator of a network that worked, so a fuzzer changes a history that makes progress.
 
 use althing_mempool::DataMessage;
 use althing_replica::{Event, Message, wire};
@@ -153,22 +153,25 @@ fn receive(validator: &mut Validator, from: ValidatorIndex, class: Class, bytes:
 
 /// A sequence of steps of the last of four validators.
 pub(crate) fn events(bytes: &[u8]) {
-    let (_, held) = measured(|| {
-        let (mut script, mut validator) = (Script::new(bytes), Validator::new(chain(), ME));
-        for _ in 0..STEPS_MAX {
-            if script.is_over() || validator.has_stopped {
-                break;
-            }
-            Step::read(&mut script).carry_out(&mut validator);
-            validator.check_bounds();
-        }
-        // What it knows is what it can be asked.
-        let (consensus, mempool) = (validator.replica.consensus(), validator.replica.mempool());
-        assert!(consensus.view > consensus.floor, "{consensus:?}");
-        assert_eq!(mempool.lanes.len(), usize::from(VALIDATORS), "a lane got lost");
-    });
+    let (_, held) = measured(|| run(bytes));
     let allowed = HELD_BYTES_MAX + 4 * bytes.len();
     assert!(held <= allowed, "a replica held {held} bytes at once, {allowed} are allowed");
+}
+
+fn run(bytes: &[u8]) -> Validator {
+    let (mut script, mut validator) = (Script::new(bytes), Validator::new(chain(), ME));
+    for _ in 0..STEPS_MAX {
+        if script.is_over() || validator.has_stopped {
+            break;
+        }
+        Step::read(&mut script).carry_out(&mut validator);
+        validator.check_bounds();
+    }
+    // What it knows is what it can be asked.
+    let (consensus, mempool) = (validator.replica.consensus(), validator.replica.mempool());
+    assert!(consensus.view > consensus.floor, "{consensus:?}");
+    assert_eq!(mempool.lanes.len(), usize::from(VALIDATORS), "a lane got lost");
+    validator
 }
 
 /// Histories of networks that work, whole and in part, as inputs.
@@ -202,11 +205,14 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         asks.map(|(class, frame)| Step::Frame { from: ValidatorIndex::ZERO, class: *class, bytes: frame.to_vec() });
     let short = asks.map(single);
     let all = networks.iter().map(whole).chain(networks.iter().map(crashing)).chain(short);
-    all.map(|mut bytes| {
+    let cut = all.map(|mut bytes| {
         bytes.truncate(SEED_BYTES_MAX);
         bytes
-    })
-    .collect()
+    });
+    let seeds: Vec<Vec<u8>> = cut.collect();
+    let height = run(&seeds[0]).height();
+    assert!(height > 2, "the first input leads to height {height} only");
+    seeds
 }
 
 /// Bytes of a seed at most, so that the corpus stays small and a fuzzer quick.

@@ -1,5 +1,5 @@
-//! Four validators that work: what they say to each other, and everything that happens to the last of them. Seeds are made
-//! of it, so that a fuzzer begins with real values.
+//! Four validators that work: what they say to each other, and everything that happens to the last of them. Seeds are
+//! made of it, so that a fuzzer begins with real values.
 
 use std::sync::Arc;
 
@@ -33,8 +33,8 @@ struct Room {
     steps: Vec<Step>,
 }
 
-/// Runs a network for so many rounds of five milliseconds, with a transaction in every so many. One in `lost_in` frames is
-/// lost on its way; none if it is zero.
+/// Runs a network for so many rounds of five milliseconds, with a transaction in every so many. One in `lost_in`
+/// frames is lost on its way; none if it is zero.
 pub(crate) fn traffic(rounds: u64, submit_every: u64, lost_in: u64) -> Traffic {
     let validators = (0..VALIDATORS).map(|index| Validator::new(chain(), ValidatorIndex::new(index))).collect();
     let mut room = Room { validators, frames: Vec::new(), said: Vec::new(), steps: Vec::new() };

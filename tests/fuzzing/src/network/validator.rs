@@ -1,4 +1,5 @@
-//! A validator whole but for its threads: a real replica over a real ledger, with logs that write when they are told to.
+//! A validator whole but for its threads: a real replica over a real ledger, with logs that write when they are told
+//! to.
 //!
 //! Whatever it does is checked: what it sends is decoded again and travels on one stream, its votes were durable before
 //! they left and never contradict each other, over all its lives, and its lane holds one batch for each place.
@@ -183,8 +184,8 @@ impl Validator {
         Some(self.step(Event::Batch { from, checked }))
     }
 
-    /// Executes the block that waits longest. What all others certified together need not be something that can be executed:
-    /// then the ledger says so, and the node stops.
+    /// Executes the block that waits longest. What all others certified together need not be something that can be
+    /// executed: then the ledger says so, and the node stops.
     pub(crate) fn commit_next(&mut self) -> Option<Said> {
         let block = self.blocks.pop_front()?;
         let committed = archive::commit(&mut self.ledger, block);
