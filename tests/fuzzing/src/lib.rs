@@ -16,8 +16,10 @@ mod decoders;
 mod keys;
 mod machines;
 mod memory;
+mod neighbours;
 mod network;
 mod script;
 mod target;
 
+pub use neighbours::neighbours;
 pub use target::{TARGETS, Target};

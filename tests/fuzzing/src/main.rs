@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs, io};
 
-use althing_tests_fuzzing::{TARGETS, Target};
+use althing_tests_fuzzing::{TARGETS, Target, neighbours};
 
-const USAGE: &str = "althing-fuzz list | seeds FOLDER | replay TARGET FILE...";
+const USAGE: &str = "althing-fuzz list | seeds FOLDER | replay TARGET FILE... | around COUNT TARGET FILE...";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -24,6 +24,10 @@ fn main() -> ExitCode {
         ["replay", name, ref files @ ..] => match Target::of(name) {
             Some(target) => files.iter().try_for_each(|file| replay(target, Path::new(file))),
             None => Err(io::Error::other(format!("there is no target {name}; `list` names them"))),
+        },
+        ["around", count, name, ref files @ ..] => match (count.parse(), Target::of(name)) {
+            (Ok(count), Some(target)) => files.iter().try_for_each(|file| around(target, count, Path::new(file))),
+            _ => Err(io::Error::other(USAGE)),
         },
         _ => Err(io::Error::other(USAGE)),
     };
@@ -45,6 +49,17 @@ fn write_seeds(folder: &Path, target: &Target) -> io::Result<()> {
     }
     println!("{}: {} seeds, {} bytes", target.name, seeds.len(), seeds.iter().map(Vec::len).sum::<usize>());
     Ok(())
+}
+
+/// Runs a target on inputs close to a file. The last of them is kept in a file while it runs, so that a finding is there.
+fn around(target: &Target, count: usize, file: &Path) -> io::Result<()> {
+    let kept = env::temp_dir().join(format!("althing-fuzz-{}-{}", target.name, std::process::id()));
+    println!("{}: {count} neighbours of {}; a finding is in {}", target.name, file.display(), kept.display());
+    for bytes in neighbours(&fs::read(file)?, count) {
+        fs::write(&kept, &bytes)?;
+        (target.run)(&bytes);
+    }
+    fs::remove_file(&kept)
 }
 
 /// Runs a target on a file; it panics where a property does not hold.

@@ -1,14 +1,16 @@
-//! Every input that is kept is run through its target: what a fuzzer once found stays found, with the stable compiler.
+//! Every input that is kept is run through its target, and some close to it: what a fuzzer once found stays found, with the stable compiler.
 //! It is the only test of its process, because the targets count the memory of it.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use althing_tests_fuzzing::TARGETS;
+use althing_tests_fuzzing::{TARGETS, neighbours};
 
 /// Files that a target keeps at most, so that this test stays quick.
 const FILES_MAX: usize = 60;
+/// Neighbours of each kept input that are run as well, so that a machine without a fuzzer looks a little further.
+const NEIGHBOURS: usize = 16;
 /// Bytes that all targets keep at most.
 const BYTES_MAX: u64 = 1 << 20;
 
@@ -37,7 +39,7 @@ fn check_lists() {
 }
 
 #[test]
-fn every_kept_input_holds() {
+fn every_kept_input_and_its_neighbours_hold() {
     check_lists();
     let mut bytes_kept = 0;
     for target in TARGETS {
@@ -53,6 +55,7 @@ fn every_kept_input_holds() {
             let bytes = fs::read(&file).expect("a file of the repository can be read");
             bytes_kept += bytes.len() as u64;
             (target.run)(&bytes);
+            neighbours(&bytes, NEIGHBOURS).for_each(|bytes| (target.run)(&bytes));
         }
     }
     assert!(bytes_kept <= BYTES_MAX, "{bytes_kept} bytes of inputs, {BYTES_MAX} are allowed: minimise them");

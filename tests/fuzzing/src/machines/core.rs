@@ -330,8 +330,13 @@ impl Bench {
     }
 
     fn hear(&mut self, script: &mut Script<'_>) {
-        let from = self.someone(script);
-        let message = self.message(script, from);
+        let named = self.someone(script);
+        let message = self.message(script, named);
+        // A proposal comes from the leader that signed it, mostly.
+        let from = match &message {
+            Message::Proposal(proposal) if script.byte() < 200 => proposal.vote.signer,
+            _ => named,
+        };
         let (view, floor) = match script.byte() {
             0..=199 => (View::ZERO, View::ZERO),
             _ => (self.view(script), self.view(script)),
@@ -426,7 +431,7 @@ impl Bench {
             height: below.height.next(),
             time: below.time.next(),
             parent: below.id(),
-            proposer: ValidatorIndex::new(u16::from(script.byte()) % VALIDATORS),
+            proposer: self.proposer(script.byte()),
             lanes_root: lanes_root(&cut),
             executed_height: body.results.last().map_or(below.executed_height, |summary| summary.height),
             results_root: body.results_root(),
@@ -439,6 +444,14 @@ impl Bench {
         let block = Block { header, body };
         let below = parent.below.iter().copied().chain([summary(&block)]).collect();
         Made { block, cut, below }
+    }
+
+    /// The leader of the current view, mostly.
+    fn proposer(&self, byte: u8) -> ValidatorIndex {
+        match byte {
+            0..200 => self.core.snapshot().leader,
+            _ => ValidatorIndex::new(u16::from(byte) % VALIDATORS),
+        }
     }
 
     fn spoil(&self, header: &mut Header, script: &mut Script<'_>) {
@@ -594,40 +607,41 @@ fn summary(block: &Block) -> Summary {
 
 /// The others agree view by view, with now and then a view that is given up, a crash, or a slow disk, as inputs.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
+    // A certificate for the newest block in the current view, or in the one before.
+    let certificate = |kind: u8, view: u8, last: u8| vec![1, 0, 6, 1, kind, view, 0, last, 0, 0];
+    let notarized = |gap: u8| certificate(0, NEAR_SAME, NEAR_SAME - gap);
+    let finalized = certificate(5, NEAR_SAME - 1, 0);
+    let nullified = |reports: u8| certificate(2, NEAR_SAME, reports);
+    // A proposal of the current view: a child of the newest block with a batch of lane 0, so many views above its parent's.
+    let propose = |kind: u8, gap: u8| vec![1, 0, 3, NEAR_SAME, kind, 0, 0, NEAR_SAME, 0, NEAR_SAME - gap, 0, 0, 0, 0];
+    let view = |kind: u8, gap: u8| [propose(kind, gap), notarized(gap), finalized.clone(), vec![13]].concat();
+    let three = |gap: u8| [view(1, gap), view(3, 0), view(1, 0)].concat();
     let connect: Vec<u8> = (0..3).flat_map(|index| [7, index, 1]).collect();
-    let plain = [0, 0];
-    // A proposal of the current view: a new child of the newest block with a batch of lane 0, and no certificate.
-    let propose =
-        |results: u8| [&[1, 0, 3, NEAR_SAME, 1 | results, 0, 0, NEAR_SAME, 1, NEAR_SAME, 0][..], &plain].concat();
-    // Certificates for the newest block in the current view: a Notarization and, if the view is to be final, one more.
-    let notarized = [&[1, 0, 6, 1, 0, NEAR_SAME, 0, NEAR_SAME][..], &plain].concat();
-    let finalized = [&[1, 0, 6, 1, 5, NEAR_SAME - 1, 0, 0][..], &plain].concat();
-    let nullified = |reports: u8| [&[1, 0, 6, 1, 2, NEAR_SAME, 0, reports][..], &plain].concat();
-    let view = |results: u8| [propose(results), notarized.clone(), finalized.clone(), vec![13]].concat();
     let work = vec![8, 0, NEAR_SAME, 0, NEAR_SAME];
-    let chain: Vec<u8> = (0..7).flat_map(|number| view(if number % 2 == 1 { 2 } else { 0 })).collect();
-    let led = [work.clone(), vec![0, 255, 0, 10, 1, NEAR_SAME, 0, 255, 255]].concat();
+    // My own view: work, time, the lanes for a block, and much time.
+    let led = [work.clone(), vec![0, 255, 0, 10, 1, NEAR_SAME + 5, 0, 255, 0, 0, 255, 255]].concat();
+    let chain = [three(0), nullified(0), three(1)].concat();
     let crash = vec![16, 0];
     let seeds = [
         [vec![4], connect.clone(), chain.clone()].concat(),
-        [vec![5], connect.clone(), chain.clone(), led.clone()].concat(),
-        [vec![0], connect.clone(), view(0), crash.clone(), view(0), vec![16, 9], view(2)].concat(),
+        [vec![5], connect.clone(), three(0), led.clone(), nullified(0), three(1)].concat(),
+        [vec![0], connect.clone(), view(1, 0), crash.clone(), view(1, 0), vec![16, 9], view(3, 0)].concat(),
         [
             vec![13],
             connect.clone(),
-            propose(0),
+            propose(1, 0),
             vec![11, 1],
-            notarized.clone(),
+            notarized(0),
             vec![11, 9],
             crash.clone(),
             finalized.clone(),
         ]
         .concat(),
-        [vec![5], connect.clone(), propose(0), nullified(3), propose(0), nullified(0), work, led.clone(), notarized]
+        [vec![5], connect.clone(), propose(1, 0), nullified(3), propose(1, 1), nullified(0), work, led.clone()]
             .concat(),
         [vec![29], connect, chain, led, crash].concat(),
     ];
-    assert!(run(&seeds[0]).committed.len() > 4, "the first input commits nothing");
-    assert!(run(&seeds[1]).sent.len() > 8, "the second input votes for nothing");
+    let (committed, sent) = (run(&seeds[0]).committed.len(), run(&seeds[1]).sent.len());
+    assert!(committed > 4 && sent > 5, "the first inputs commit {committed} blocks and send {sent} votes");
     seeds.to_vec()
 }
