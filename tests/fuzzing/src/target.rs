@@ -155,7 +155,8 @@ fn certificates_said() -> Vec<Certificate> {
 }
 
 fn all_certificates() -> Vec<Vec<u8>> {
-    encoded(certificates_said())
+    let twice = committees().iter().filter_map(machines::core::counted_twice);
+    [encoded(certificates_said()), encoded(twice)].concat()
 }
 
 /// Certificates of every kind for every committee, by validators who sign anything.

@@ -578,6 +578,20 @@ pub(crate) fn signed_by_anybody(committee: &Committee, digest: u8) -> Vec<Certif
     others.into_iter().flatten().chain(finalizations).collect()
 }
 
+/// A Nullification in which the first validator stands twice, with two reports, so that it seems to be a quorum.
+pub(crate) fn counted_twice(committee: &Committee) -> Option<Certificate> {
+    let (epoch, view, digest) = (Epoch::ZERO, View::new(7), leaf_hash(&[5]));
+    let sign = |signer: ValidatorIndex, report: Option<Hash>| SignedVote {
+        vote: Vote::Nullify(Nullify { epoch, view, report }),
+        signer,
+        signature: loose_signature(),
+    };
+    let enough = usize::from(committee.set.quorums().nullify()).saturating_sub(1);
+    let mut votes: Vec<SignedVote> = committee.set.indices().take(enough).map(|signer| sign(signer, None)).collect();
+    votes.push(sign(ValidatorIndex::ZERO, Some(digest)));
+    Nullification::of(epoch, view, committee, &votes).map(Certificate::Nullification)
+}
+
 /// Two batches of a validator for one place.
 pub(crate) fn two_batches(lane: u32) -> Option<Evidence> {
     let head = |number: u8| BatchHead { epoch: Epoch::ZERO, lane, seq: 3, digest: leaf_hash(&[number]) };
