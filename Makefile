@@ -18,6 +18,9 @@ CANARIES ?=
 # How many minutes `make soak` lasts, and which misfortunes come.
 MINUTES ?= 5
 SEED ?= 1
+# For how many seconds `make fuzz` fuzzes each target, and which: all of them, or some, `TARGETS="core frame"`.
+SECONDS ?= 60
+TARGETS ?=
 # Further options for `make testnet`, for example `TESTNET_FLAGS=--base-port=0`.
 TESTNET_FLAGS ?=
 # Further options for `make test`, for example `TEST_FLAGS=--no-fail-fast`.
@@ -33,7 +36,7 @@ LIBCLANG = $(or $(LIBCLANG_PATH),$(firstword $(wildcard \
   /Library/Developer/CommandLineTools/usr/lib/libclang.dylib \
   /Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/libclang.dylib)))
 
-.PHONY: help setup build testnet test lint doc fmt bench-micro simulate explore canaries soak ci clean
+.PHONY: help setup build testnet test lint doc fmt bench-micro simulate explore canaries soak fuzz ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +94,9 @@ canaries: ## set seeded bugs free, one after the other; the simulator must find 
 soak: ## put four real nodes through random trouble for MINUTES minutes (default 5), drawn from SEED; needs root
 	ALTHING_SOAK_MINUTES=$(MINUTES) ALTHING_SOAK_SEED=$(SEED) cargo test --release --locked --workspace --test all \
 	  streets::soak -- --nocapture
+
+fuzz: ## fuzz every target for SECONDS each; needs a nightly compiler and cargo-fuzz
+	scripts/fuzz.sh $(SECONDS) $(TARGETS)
 
 ci: ## run what CI runs
 	bash .ci/run

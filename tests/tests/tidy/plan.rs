@@ -19,6 +19,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("client", &["types", "rpc"]),
     ("replica", &["types", "storage", "genesis", "mempool", "consensus", "ledger"]),
     ("tests/simulator", &["types", "storage", "genesis", "mempool", "consensus", "ledger", "replica"]),
+    ("tests/fuzzing", &["types", "storage", "genesis", "mempool", "consensus", "ledger", "replica", "rpc"]),
     (
         "node",
         &[

@@ -1,0 +1,9 @@
+//! Fuzzes batches with their signatures: `tests/fuzzing` says which properties hold.
+#![no_main]
+
+use althing_tests_fuzzing::Target;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    (Target::of("batch").expect("the list of targets has it").run)(bytes);
+});

@@ -1,0 +1,9 @@
+//! Fuzzes the genesis document: `tests/fuzzing` says which properties hold.
+#![no_main]
+
+use althing_tests_fuzzing::Target;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    (Target::of("genesis").expect("the list of targets has it").run)(bytes);
+});

@@ -1,0 +1,9 @@
+//! Fuzzes the folder of a log that something damaged: `tests/fuzzing` says which properties hold.
+#![no_main]
+
+use althing_tests_fuzzing::Target;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    (Target::of("log_folder").expect("the list of targets has it").run)(bytes);
+});

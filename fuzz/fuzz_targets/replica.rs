@@ -1,0 +1,9 @@
+//! Fuzzes sequences of frames and events at a whole replica: `tests/fuzzing` says which properties hold.
+#![no_main]
+
+use althing_tests_fuzzing::Target;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    (Target::of("replica").expect("the list of targets has it").run)(bytes);
+});

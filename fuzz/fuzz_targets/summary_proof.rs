@@ -1,0 +1,9 @@
+//! Fuzzes headers up to a certificate, and what they prove: `tests/fuzzing` says which properties hold.
+#![no_main]
+
+use althing_tests_fuzzing::Target;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    (Target::of("summary_proof").expect("the list of targets has it").run)(bytes);
+});

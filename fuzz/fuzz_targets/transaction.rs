@@ -1,0 +1,9 @@
+//! Fuzzes transactions as clients submit them: `tests/fuzzing` says which properties hold.
+#![no_main]
+
+use althing_tests_fuzzing::Target;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    (Target::of("transaction").expect("the list of targets has it").run)(bytes);
+});
