@@ -199,7 +199,7 @@ fn told_standing(standing: Standing) -> Option<String> {
     match standing {
         Standing::Doubled { .. } => Some("a vote of this validator's key was seen that it did not cast".to_owned()),
         Standing::Recovering { .. } => Some("its vote log was lost, and it recovers".to_owned()),
-        Standing::Abstaining { .. } | Standing::Whole { .. } => None,
+        Standing::Abstaining { .. } | Standing::Settled { .. } | Standing::Whole { .. } => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use althing_consensus::{Message as ConsensusMessage, Record};
+use althing_consensus::{Message as ConsensusMessage, Record, Standing};
 use althing_mempool::{BatchError, DataMessage, Fault, check_batch};
 use althing_replica::{Message, wire};
 use althing_storage::RECORD_BYTES_MAX;
@@ -59,7 +59,14 @@ fn look_at(message: ConsensusMessage) {
         ConsensusMessage::Status
         | ConsensusMessage::GetCertificates { .. }
         | ConsensusMessage::GetBlock { .. }
-        | ConsensusMessage::GetRun { .. } => {}
+        | ConsensusMessage::GetRun { .. }
+        | ConsensusMessage::GetView { .. } => {}
+        ConsensusMessage::View(proof) => {
+            proof.entry.iter().for_each(check_certificate);
+            for vote in &proof.yours {
+                vote.verify(&keys(0), &chain().committee);
+            }
+        }
     }
 }
 
@@ -139,6 +146,11 @@ pub(crate) fn record(bytes: &[u8]) {
         Some(Record::Certificate(certificate)) => check_certificate(&certificate),
         Some(Record::Block(block)) => look_at_block(&block),
         Some(Record::Evidence(evidence)) => check_evidence(&evidence),
+        Some(Record::Epoch(opening)) => check_certificate(&althing_types::Certificate::Finalization(opening.boundary)),
+        Some(Record::Standing(Standing::Doubled { vote: Some(vote) })) => {
+            vote.verify(&keys(0), &chain().committee);
+        }
+        Some(Record::Standing(_)) => {}
         None => {}
     }
 }

@@ -94,6 +94,8 @@ impl Bench {
         let config = Config {
             committee: chain.committee.clone(),
             me: ME,
+            guests: 0,
+            opening: None,
             params: params.consensus,
             params_hash: params.hash(),
             log_bytes_max: [1, 3_000, 40_000, 8 << 20][usize::from(surroundings >> 1 & 3)],
@@ -204,6 +206,7 @@ impl Bench {
             | Output::Hint { .. }
             | Output::TurnDied { .. }
             | Output::Evidence(_)
+            | Output::Standing(_)
             | Output::Alarm(_) => {}
         }
     }
@@ -272,7 +275,8 @@ impl Bench {
         let (carried, height) = (header.executed_height, header.height);
         let records = self.log.records().to_vec();
         let core = Core::recover(self.config.clone(), self.genesis.block.header.id(), anchor, view, records);
-        let accused = self.committed.iter().flat_map(|it| it.block.body.evidence.iter().map(Evidence::culprit));
+        let accused =
+            self.committed.iter().flat_map(|it| it.block.body.evidence.iter().map(|it| (it.epoch(), it.culprit())));
         self.core = core.expect("its own log").with_accused(accused);
         self.handed = height;
         self.waiting.clear();

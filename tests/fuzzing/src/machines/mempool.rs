@@ -130,6 +130,8 @@ impl Bench {
         let config = Config {
             committee: chain.committee.clone(),
             me: ME,
+            guests: 0,
+            earlier: Vec::new(),
             params: *chain.genesis.params(),
             log_garbage_bytes_max: [500, 20_000, 64 << 20][usize::from(surroundings % 3)],
         };

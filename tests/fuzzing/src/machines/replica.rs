@@ -4,7 +4,7 @@
 //! validator of a network that worked, so a fuzzer changes a history that makes progress.
 
 use althing_mempool::DataMessage;
-use althing_replica::{Event, Message, wire};
+use althing_replica::{Contact, Event, Message, wire};
 use althing_types::{Class, ValidatorIndex};
 
 use crate::memory::measured;
@@ -129,7 +129,10 @@ impl Step {
                 let candidate = submissions()[usize::from(*which) % submissions().len()].clone();
                 validator.step(Event::Submit(candidate))
             }
-            Self::Peer { index, connected } => validator.step(Event::Peer { index: *index, connected: *connected }),
+            Self::Peer { index, connected } => {
+                let contact = Contact::new(index.get());
+                validator.step(Event::Peer { contact, connected: *connected })
+            }
             Self::Crash(votes, batches) => {
                 validator.crash(usize::from(*votes), usize::from(*batches));
                 Said::new()
@@ -144,10 +147,11 @@ fn all(validator: &mut Validator, mut next: impl FnMut(&mut Validator) -> Option
 
 /// What the shell does with a frame of a validator: one that is no message ends the connection.
 fn receive(validator: &mut Validator, from: ValidatorIndex, class: Class, bytes: &[u8]) -> Said {
+    let from = Contact::new(from.get());
     match wire::from_frame(class, bytes) {
         Ok(Message::Consensus(envelope)) => validator.step(Event::Consensus { from, envelope }),
         Ok(Message::Data(message)) => validator.step(Event::Data { from, message }),
-        Err(_) => validator.step(Event::Peer { index: from, connected: false }),
+        Err(_) => validator.step(Event::Peer { contact: from, connected: false }),
     }
 }
 

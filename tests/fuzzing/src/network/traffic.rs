@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use althing_consensus::Record;
-use althing_replica::{Message, Recipients, wire};
+use althing_replica::{Contact, Message, wire};
 use althing_storage::FaultyStore;
 use althing_types::{Class, Frame, SignedBatch, ValidatorIndex};
 
@@ -92,15 +92,11 @@ impl Room {
         }
     }
 
-    fn say(&mut self, from: ValidatorIndex, to: &Recipients, message: &Message) {
+    fn say(&mut self, from: ValidatorIndex, to: &[Contact], message: &Message) {
         let (class, frame) = wire::to_frame(message);
         self.said.push((class, frame.clone()));
         for index in (0..VALIDATORS).map(ValidatorIndex::new).filter(|index| *index != from) {
-            let addressed = match to {
-                Recipients::All => true,
-                Recipients::Some(some) => some.contains(&index),
-            };
-            if addressed {
+            if to.contains(&Contact::new(index.get())) {
                 self.frames.push((from, index, class, frame.clone()));
             }
         }

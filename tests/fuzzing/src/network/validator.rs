@@ -10,7 +10,7 @@ use std::sync::Arc;
 use althing_consensus::{Message as ConsensusMessage, Now, Record};
 use althing_ledger::{FinalBlock, Ledger, SPACES};
 use althing_mempool::{DataMessage, LANE_BATCHES_MAX, POOL_TRANSACTIONS_MAX, SharedBatch, check_batch};
-use althing_replica::{Action, Config, Event, Found, LogLimits, Message, Recipients, Replica, archive, wire};
+use althing_replica::{Action, Config, Contact, Event, Found, LogLimits, Message, Replica, archive, wire};
 use althing_storage::{FaultyStore, StoreFaultPlan};
 use althing_types::{Evidence, Hash, Monotonic, SignedBatch, SignedVote, TimeMs, ValidatorIndex};
 
@@ -25,7 +25,7 @@ const LOGS: LogLimits = LogLimits { vote_bytes_max: 6_000, batch_garbage_bytes_m
 const ACTIONS_MAX: usize = 2_000;
 
 /// Messages that a validator wants to send.
-pub(crate) type Said = Vec<(Recipients, Message)>;
+pub(crate) type Said = Vec<(Vec<Contact>, Message)>;
 
 /// A validator.
 pub(crate) struct Validator {
@@ -40,7 +40,7 @@ pub(crate) struct Validator {
     /// Final blocks that wait for execution.
     blocks: VecDeque<FinalBlock>,
     /// Batches that wait for their check.
-    checks: VecDeque<(ValidatorIndex, SharedBatch)>,
+    checks: VecDeque<(Contact, SharedBatch)>,
     now: Now,
     /// Votes of mine that were ever durable, and those that left.
     durable: BTreeSet<SignedVote>,
@@ -98,17 +98,21 @@ impl Validator {
             Action::AppendBatch { lsn, batch } => self.batches.append(lsn, batch),
             Action::CompactBatches { lsn, batches } => self.batches.replace(lsn, batches),
             Action::Send { to, message } => said.push((to, message)),
-            Action::CheckBatch { from, batch } => self.checks.push_back((from, batch)),
+            Action::CheckBatch { from, batch, .. } => self.checks.push_back((from, batch)),
             Action::Execute { block, finalization, batches } => {
                 self.blocks.push_back(archive::final_block(*block, *finalization, batches));
             }
             Action::ServeBlocks { to, above, hints } => {
                 let answer = archive::blocks_above(&self.ledger.reader(), *hints, above).expect("the disk can be read");
-                said.extend(answer.map(|message| (Recipients::Some(vec![to]), message)));
+                said.extend(answer.map(|message| (vec![to], message)));
+            }
+            Action::ServeEnd { to, epoch, hints } => {
+                let answer = archive::end_of_epoch(&self.ledger.reader(), *hints, epoch).expect("the disk can be read");
+                said.extend(answer.map(|message| (vec![to], message)));
             }
             Action::ServeBatches { to, epoch, range } => {
                 let answer = archive::batches_down(&self.ledger.reader(), epoch, &range).expect("the disk can be read");
-                said.extend(answer.map(|message| (Recipients::Some(vec![to]), message)));
+                said.extend(answer.map(|message| (vec![to], message)));
             }
             Action::Note(_) => {}
         }
@@ -231,20 +235,17 @@ fn start(
     batches: &Disk<althing_mempool::Lsn, Arc<SignedBatch>>,
 ) -> Replica {
     let (head, reader) = (ledger.head(), ledger.reader());
+    let accused = reader.accused(head.header.epoch).expect("the disk can be read");
     let found = Found {
         header: head.header.clone(),
         cut: head.cut.clone(),
         view: head.view,
         summaries: reader.summaries_above(head.header.executed_height).expect("the disk can be read"),
-        accused: reader.accused(head.header.epoch).expect("the disk can be read"),
+        accused: accused.into_iter().map(|index| (head.header.epoch, index)).collect(),
+        change: None,
         votes: votes.records().to_vec(),
         batches: batches.records().to_vec(),
     };
-    let config = Config {
-        committee: chain.committee.clone(),
-        me,
-        params: *chain.genesis.params(),
-        genesis: chain.genesis.header(),
-    };
+    let config = Config::at_genesis(chain.committee.clone(), me, *chain.genesis.params(), chain.genesis.header());
     Replica::start_with(config, LOGS, found).expect("its own logs and ledger")
 }
