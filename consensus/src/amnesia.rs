@@ -83,7 +83,7 @@ impl Past {
     }
 
     /// The epoch ends, and the next one begins. What was lost may be of the next one as well, unless it is known that the
-    /// old one went on: then it is asked for once more.
+    /// old one went on: then it is asked for once more (D10, E3).
     pub(crate) fn enter_epoch(&mut self) {
         let is_asking = self.asking.is_some();
         self.standing = self.standing.map(|standing| match standing {

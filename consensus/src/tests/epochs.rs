@@ -9,7 +9,7 @@ use super::rig::{
     DELTA, Made, Rig, alarms, batch_evidence, blamed, committee, digest, finalize, heights, notarize, nullify, place,
     proposal, proposals_sent, said, signed, summary, votes_logged, votes_sent,
 };
-use crate::{Anchor, Config, Core, Input, Message, Opening, Output, Record, RecoverError};
+use crate::{Anchor, Config, Core, Input, Message, Opening, Output, Record, RecoverError, Standing};
 
 /// The set of the next epoch: more validators than before.
 fn next_set() -> ValidatorSet {
@@ -361,4 +361,45 @@ fn guests_are_told_what_they_lack_and_are_no_part_of_a_quorum() {
     assert!(shown.count() > 0, "the Finalization is pushed to who lacks it");
     let vote = signed(4, nullify(2, None));
     assert!(blamed(&rig.hear(4, Message::Vote(vote))), "a guest has no vote");
+}
+
+/// What a validator knows of its past in epoch 1 if it knew this in epoch 0, where one block became final in view 1: as it
+/// goes on, and as it starts again from its log.
+fn past_in_epoch_1(standing: Standing) -> [Option<Standing>; 2] {
+    let mut rig = Rig::new().restarted(vec![Record::Standing(standing)]).expect("a log of its own");
+    let first = rig.block(&rig.genesis, 0, &[(0, 1)]);
+    rig.others_finalize(1, 0, &first);
+    rig.step(Input::SetChange { height: Height::new(1), set: next_set().hash() });
+    rig.execute(&first.block);
+    let last = boundary(&rig, &first);
+    rig.hear_proposal(2, 1, &last, Vec::new());
+    rig.hear_certificates(vec![rig.notarization(2, 1, last.id()), rig.finalization(2, last.id())]);
+    rig.execute(&last.block);
+    let (config, log) = (of_epoch_1(&rig, &last), rig.log.clone());
+    let anchor = || Anchor { header: last.block.header.clone(), cut: Vec::new() };
+    let on = rig.core.clone().succeed(config.clone(), anchor());
+    let again = Core::recover(config, last.id(), anchor(), View::ZERO, log).expect("a log of its own");
+    [on, again].map(|core| core.snapshot().standing)
+}
+
+#[test]
+fn who_may_have_been_in_the_next_epoch_before_its_log_was_lost_recovers_there_as_well() {
+    let question = digest(3);
+    let abstaining = |to| Standing::Abstaining { question, epoch: Epoch::ZERO, to: View::new(to) };
+    let recovering = Standing::Recovering { question, above: View::ZERO };
+    // Only the boundary block became final above what was lost.
+    assert_eq!(past_in_epoch_1(abstaining(1)), [Some(recovering); 2]);
+    assert_eq!(past_in_epoch_1(abstaining(7)), [Some(recovering); 2]);
+    assert_eq!(past_in_epoch_1(Standing::Recovering { question, above: View::new(4) }), [Some(recovering); 2]);
+    let doubled = Standing::Doubled { vote: None };
+    assert_eq!(past_in_epoch_1(doubled), [Some(doubled); 2]);
+}
+
+#[test]
+fn who_saw_its_epoch_go_on_after_its_log_was_lost_begins_the_next_one_whole() {
+    let question = digest(3);
+    let abstaining = Standing::Abstaining { question, epoch: Epoch::ZERO, to: View::ZERO };
+    let whole = Standing::Whole { question };
+    assert_eq!(past_in_epoch_1(abstaining), [Some(whole); 2]);
+    assert_eq!(past_in_epoch_1(whole), [Some(whole); 2]);
 }
