@@ -127,8 +127,9 @@ fn the_old_batches_leave_the_log_once_their_transactions_are_in_new_ones() {
 fn what_no_batch_of_a_larger_set_can_hold_is_given_up_and_said() {
     let (mut rig, ids) = busy();
     let mut config = of_epoch(&rig, 1);
-    // A share of the block's gas below what one of the four asks for.
-    config.params.limits.block_gas_max = 4 * 20_000;
+    // A fourth of the block's gas holds what one of them asks for, a fifth does not.
+    config.params.limits.block_gas_max = 4 * 32_000;
+    config.committee.set = committee(5).set;
     let out = rig.enter(config.clone(), height(1));
     let dropped = |out: &[Output]| {
         let of = |it: &Output| match it {

@@ -400,7 +400,7 @@ impl Machines {
         let (stop, clock, tracker) = (Stop::new(), Clock::start(), Arc::new(Tracker::new()));
         // What the replica hands out is bounded by the replica; nothing comes to these from outside.
         let (votes, batches, blocks) = (inner_mailbox(), inner_mailbox(), inner_mailbox::<FinalBlock>());
-        let reader = self.ledger.reader();
+        let (reader, validators) = (self.ledger.reader(), genesis.validators().len());
         let intake = Intake::new(reader.clone(), genesis.hash(), *genesis.params(), clock);
         let (height_sender, height) = watch::channel(self.ledger.head().header.height);
 
@@ -433,9 +433,8 @@ impl Machines {
             }),
         };
         let (index, forks) = (reader.clone(), ForkFile::new(self.data, genesis.clone(), stop.clone()));
-        let others = genesis.validators().len().saturating_sub(1);
-        let (checker, mut threads) = Checker::start(others, genesis.params().limits, &orders, &stop);
-        let requests = Arc::new(Requests::new(genesis.validators().len()));
+        let (checker, mut threads) = Checker::start(validators - 1, genesis.params().limits, &orders, &stop);
+        let requests = Arc::new(Requests::new(validators));
         let answering = Answering { reader: reader.clone(), requests: requests.clone(), outbox: outbox.clone(), clock };
         let turns = Turns {
             replica: self.replica,

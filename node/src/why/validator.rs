@@ -36,10 +36,12 @@ pub(super) fn findings(facts: &Facts, here: &Validator) -> Vec<WhyFinding> {
     let (consensus, mempool) = (&here.consensus, &here.mempool);
     let has_work = has_work(consensus, mempool);
     let mut findings: Vec<WhyFinding> = halted(facts, consensus).into_iter().collect();
-    findings.extend(past::finding(facts, consensus));
-    let halting = findings.len();
-    findings.extend(absent::no_quorum(facts, here));
-    let has_quorum = findings.len() == halting;
+    let (past, absent) = (past::finding(facts, consensus), absent::no_quorum(facts, here));
+    let has_quorum = absent.is_none();
+    // Who still asks waits for those that are missing.
+    let asks = past.as_ref().is_some_and(|finding| finding.cause == WhyCause::AsksPeers);
+    let [first, second] = if asks { [absent, past] } else { [past, absent] };
+    findings.extend(first.into_iter().chain(second));
     if findings.is_empty() {
         findings.extend(executing(facts, here));
     }

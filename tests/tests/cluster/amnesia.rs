@@ -82,6 +82,9 @@ fn a_wiped_validator_is_refused_recovers_and_its_votes_are_needed_again() {
     };
     let mut salt = 100;
     assert!(eventually(LONG, || done(&mut salt)), "{:?}", call(nodes.rpc(2), "node_why", &json!({})));
+    for more in 500..505 {
+        transfer(&network, nodes.rpc(0), receiver, more);
+    }
     assert!(log_of(&home).contains("votes again above this view"), "{}", log_of(&home));
     assert!(names(&nodes, 2, "laneSilent"), "{:?}", causes(&nodes, 2));
 
@@ -122,7 +125,7 @@ fn a_validator_is_begun_once_and_a_second_beginning_after_a_loss_votes_no_more()
     fs::remove_file(home.folder.join("begun")).expect("it is there");
     begin(&home).expect("nobody on this machine knows better");
     nodes.restart(1);
-    assert!(eventually(PATIENCE, || names(&nodes, 1, "keyDoubled")), "{:?}", causes(&nodes, 1));
+    assert!(eventually(PATIENCE, || names(&nodes, 1, "keyDoubled")), "{}", log_of(&home));
     assert!(log_of(&home).contains("that it did not cast"), "{}", log_of(&home));
     transfer(&network, nodes.rpc(0), receiver, 5);
 
