@@ -4,6 +4,7 @@ use althing_consensus::Message as ConsensusMessage;
 use althing_replica::Message;
 use althing_types::VoteKind;
 
+use crate::cases::ends_well;
 use crate::options::{EpochScript, Options};
 use crate::world::World;
 
@@ -32,14 +33,6 @@ fn reach(world: &mut World, epoch: u64) {
         world.until(1_000, all_there);
     }
     panic!("epoch {epoch} does not begin: {}", world.describe());
-}
-
-fn ends_well(mut world: World) {
-    world.lose(None);
-    world.heal();
-    world.run_progress();
-    world.run_silence();
-    assert_eq!(world.finish().failure, None);
 }
 
 /// Whether a message is a vote of this kind above view 1. A leader's Notarize is its proposal.

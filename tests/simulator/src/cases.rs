@@ -29,7 +29,8 @@ fn with_liar(strategy: Strategy, fast_path: bool, seed: u64) -> World {
     World::new(Options { fast_path, actors, actors_stay: true, submit_every_ms: 20, ..Options::calm(seed, 4) })
 }
 
-fn ends_well(mut world: World) {
+/// What went wrong ends, and there must be progress and rest.
+pub(crate) fn ends_well(mut world: World) {
     world.lose(None);
     world.heal();
     world.run_progress();
