@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes every target, or those that are named, for some seconds each: scripts/fuzz.sh SECONDS [TARGET...]
 # `scripts/fuzz.sh --check` says whether this machine can, and what it lacks. New inputs stay beside the build products;
-# what breaks a property is kept in fuzz/artifacts, and the last line counts.
+# what breaks a property is kept in fuzz/artifacts, and the last line counts. SEED=N begins the search as another run with
+# that seed did; without it every run searches elsewhere.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -47,13 +48,16 @@ trap 'rm -f "$log"' EXIT
 for name in "${names[@]}"; do
   mkdir -p "$products/corpus/$name" "fuzz/artifacts/$name"
   if "$products/$host/release/$name" "$products/corpus/$name" "fuzz/corpus/$name" -max_total_time="$seconds" \
-    -max_len="$(longest "$name")" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+    -seed="${SEED:-0}" -max_len="$(longest "$name")" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="fuzz/artifacts/$name/" >"$log" 2>&1; then
     verdict="no finding"
   else
     findings=$((findings + 1))
     verdict="FINDING"
-    tail -n 40 "$log"
+    # What broke, from the panic to the input in base64: the whole backtrace says little more.
+    grep -n -A 3 -E "panicked at|^==[0-9]+== ?ERROR|^ALARM" "$log" | head -n 20 || true
+    grep -E "^(SUMMARY|MS|Base64|artifact_prefix)" "$log" || true
+    tail -n 8 "$log"
     echo "again with: cargo run --release -p althing-tests-fuzzing -- replay $name fuzz/artifacts/$name/*"
   fi
   ran="$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"

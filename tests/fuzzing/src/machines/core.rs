@@ -418,7 +418,7 @@ impl Bench {
         if kind & 1 == 1 {
             let lane = u32::from(script.byte() % 5);
             let known = parent.cut.iter().find(|tip| tip.lane == lane).map_or(0, |tip| tip.seq);
-            body.lanes = List::truncated(vec![tip(lane, script.near(known + 1))]);
+            body.lanes = List::truncated(vec![tip(lane, script.near(known.saturating_add(1)))]);
         }
         if kind & 2 == 2 {
             let open = parent.below.iter().filter(|summary| summary.height > below.executed_height);

@@ -62,7 +62,7 @@ fn batch(below: LaneTip, transactions: Vec<Vec<u8>>) -> SignedBatch {
         chain: chain().committee.chain,
         epoch: Epoch::ZERO,
         lane: below.lane,
-        seq: below.seq + 1,
+        seq: below.seq.saturating_add(1),
         previous: below.tip,
         transactions: List::truncated(bytes),
     };
@@ -334,7 +334,7 @@ impl Bench {
 
     /// A block of a height above the last final one, above its cut or another.
     fn judge(&self, script: &mut Script<'_>) -> Input {
-        let height = self.height + 1 + u64::from(script.byte() % 4);
+        let height = self.height.saturating_add(1 + u64::from(script.byte() % 4));
         let parent_cut = if script.byte() < 200 { self.cut().to_vec() } else { self.tips(script) };
         let digest = block_id(height.wrapping_mul(u64::from(script.byte() % 2) + 1));
         let (proposer, lanes) = (self.someone(script), self.tips(script));
