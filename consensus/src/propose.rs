@@ -1,8 +1,8 @@
 //! Proposing: what a leader builds on, what it carries, and why it may (rules R1, X5, I1).
 
 use althing_types::{
-    Block, Body, Certificate, Hash, Header, HeaderVersion, Height, LaneTip, List, Notarize, Summary, TimeMs, View,
-    lanes_root,
+    Block, Body, Certificate, Hash, Header, HeaderVersion, Height, LaneTip, List, Monotonic, Notarize, Summary, TimeMs,
+    View, lanes_root,
 };
 
 use crate::chain::{Data, Parent};
@@ -53,7 +53,7 @@ impl Core {
         let Some((parent_view, parent)) = self.may_propose() else { return };
         let now = cx.monotonic();
         let waiting = self.building == Some(self.view);
-        if waiting || now < self.timers.propose_at(&self.config) || !self.has_leader_work(now) {
+        if waiting || now < self.propose_at() || !self.has_leader_work(now) {
             return;
         }
         if self.is_boundary(&parent) {
@@ -66,6 +66,11 @@ impl Core {
             self.building = Some(self.view);
             cx.out.push(Output::Build { view: self.view, parent, cut: above.cut.to_vec() });
         }
+    }
+
+    /// When this validator may propose in its view (T4, T5).
+    pub(crate) fn propose_at(&self) -> Monotonic {
+        self.timers.propose_at(&self.config, self.view, self.floor.view)
     }
 
     /// Whether nothing but time and work keeps this validator from proposing; then what it would build on.

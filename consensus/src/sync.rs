@@ -133,7 +133,7 @@ impl Core {
         ];
         let out = self.leader_out_at(view).filter(|_| self.rounds.get(&view).is_none_or(|it| it.offer.is_none()));
         let timers = timers.into_iter().flatten().chain(out).filter(|_| undecided && self.may_sign(view));
-        let propose = self.may_propose().map(|_| self.timers.propose_at(&self.config));
+        let propose = self.may_propose().map(|_| self.propose_at());
         let repeats = !self.votes_to_repeat().is_empty() || !self.evidence_work().is_empty();
         let repeat = repeats.then_some(self.timers.repeat_at);
         let pushes = self.peers.connected().filter_map(|(_, peer)| self.push_due(peer));

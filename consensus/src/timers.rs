@@ -1,4 +1,4 @@
-//! The timers of a view (rules T1 to T4). They are moments in the state, never callbacks: a late wake-up finds the
+//! The timers of a view (rules T1 to T5). They are moments in the state, never callbacks: a late wake-up finds the
 //! state as it is and cannot act on a view that has passed.
 
 use althing_types::{Monotonic, View};
@@ -13,6 +13,12 @@ const VIEW_QUARTERS: u64 = 14;
 const EXTENSION_QUARTERS: u64 = 8;
 /// Timers grow to at most this multiple (T3).
 const SCALE_MAX: u64 = 8;
+/// Views above the floor that are entered as fast as may be, beside [`FAST_VIEWS_EACH`] for each validator (T5).
+const FAST_VIEWS: u64 = 64;
+/// How many more of them there are for each validator (T5).
+const FAST_VIEWS_EACH: u64 = 4;
+/// What a leader waits in later ones: 8 Δ (T5).
+const PATIENCE_QUARTERS: u64 = 32;
 
 /// When the current view began and since when there is work in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,10 +58,12 @@ impl Timers {
         self.started().map(|start| start.plus(scaled(config, quarters, view, floor)))
     }
 
-    /// When this validator may propose in the view that it entered (T4).
-    pub(crate) fn propose_at(&self, config: &Config) -> Monotonic {
+    /// When this validator may propose in the view that it entered (T4, T5).
+    pub(crate) fn propose_at(&self, config: &Config, view: View, floor: View) -> Monotonic {
         let interval = self.entered_before.plus_ms(u64::from(config.params.min_block_interval_ms));
-        interval.max(self.entered)
+        let fast = u64::from(config.quorums().n()).saturating_mul(FAST_VIEWS_EACH).saturating_add(FAST_VIEWS);
+        let patience = if view.above(floor) > fast { config.delta_quarters(PATIENCE_QUARTERS) } else { 0 };
+        interval.max(self.entered.plus(patience))
     }
 }
 

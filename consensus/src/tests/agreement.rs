@@ -138,7 +138,7 @@ fn a_justification_holds_the_parent_and_the_newest_skips_only() {
         rig.hear_certificates(vec![rig.skip(view)]);
     }
     // More than 2n views above the floor there is work even without batches.
-    let proposals = proposals_sent(&rig.advance(5_000));
+    let proposals = proposals_sent(&rig.advance(8 * DELTA));
     let justification = proposals[0].justification.to_vec();
     assert_eq!(justification.len(), 64);
     assert_eq!(justification[0], rig.finalization(7, rig.genesis.id()));

@@ -1,4 +1,4 @@
-//! Timers to the microsecond, and when a chain has work or rests: rules T1 to T4 and I1 to I4.
+//! Timers to the microsecond, and when a chain has work or rests: rules T1 to T5 and I1 to I4.
 
 use althing_types::{DataJudgement, Hash, Height, ValidatorIndex, View, Vote};
 
@@ -149,6 +149,32 @@ fn a_leader_proposes_at_once_but_not_before_the_block_interval() {
             out = rig.advance(1);
         }
         assert!(asks(&out), "{between}");
+    }
+}
+
+// ---- T5 ----
+
+#[test]
+fn a_leader_far_above_the_floor_waits_eight_delta() {
+    // 64 and 4 for each of 4 validators are entered as fast as may be. I lead every fourth view.
+    for (view, waits) in [(76, 0), (80, 0), (84, 2_000_000), (400, 2_000_000)] {
+        let mut rig = Rig::new();
+        rig.advance(100_000);
+        rig.work(&[(0, 1)], &[]);
+        let passed: Vec<u64> = (1..view - 1).collect();
+        for views in passed.chunks(32) {
+            rig.hear_certificates(views.iter().map(|view| rig.skip(*view)).collect());
+        }
+        rig.advance(5_000);
+        let mut out = rig.hear_certificates(vec![rig.skip(view - 1)]);
+        assert_eq!(place(&rig).0, view);
+        let asks = |out: &[Output]| out.iter().any(|output| matches!(output, Output::Build { .. }));
+        if waits > 0 {
+            assert!(!asks(&out), "{view}");
+            assert!(!asks(&rig.advance(waits - 1)), "{view}");
+            out = rig.advance(1);
+        }
+        assert!(asks(&out), "{view}");
     }
 }
 
