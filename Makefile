@@ -18,6 +18,8 @@ CANARIES ?=
 # How many minutes `make soak` lasts, and which misfortunes come.
 MINUTES ?= 5
 SEED ?= 1
+# What `make bench-tree` measures.
+TREE ?= --keys 1000000 --batch 1000
 # For how many seconds `make fuzz` fuzzes each target, and which: all of them, or some, `TARGETS="core frame"`.
 SECONDS ?= 60
 TARGETS ?=
@@ -36,7 +38,7 @@ LIBCLANG = $(or $(LIBCLANG_PATH),$(firstword $(wildcard \
   /Library/Developer/CommandLineTools/usr/lib/libclang.dylib \
   /Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/libclang.dylib)))
 
-.PHONY: help setup build testnet test lint doc fmt bench-micro simulate explore canaries soak fuzz ci clean
+.PHONY: help setup build testnet test lint doc fmt bench-micro bench-tree simulate explore canaries soak fuzz ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,8 +81,11 @@ doc: ## build the documentation, private items included
 fmt: ## format the source
 	cargo fmt --all
 
-bench-micro: ## measure single parts: signatures, decoding, the state tree, the commit of a block
+bench-micro: ## measure single parts: signatures, decoding, the commit of a block
 	cargo bench --locked --workspace --bench micro
+
+bench-tree: ## measure our state tree against the crate jmt; TREE= for every size, TREE="--keys N --batch N" for one
+	cargo bench --locked --workspace --bench tree -- $(TREE)
 
 simulate: ## run the simulator: SEEDS seeds (default 5000) from FIRST on, or RUN=twins, or RUN='strategy silent'
 	cargo run --release --locked -p althing-tests-simulator -- $(RUN) --first $(FIRST) --count $(SEEDS)

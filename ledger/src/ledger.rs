@@ -24,7 +24,7 @@ use crate::overlay::StateChange;
 use crate::reader::Reader;
 use crate::record::load;
 use crate::space::{HEADER, META, META_CHAIN, META_SCHEMA, SCHEMA_VERSION, by_height};
-use crate::tree::{JmtTree, StateTree};
+use crate::tree::{PagedTree, StateTree};
 
 /// The version of the execution rules, in every summary.
 const VM: u16 = 1;
@@ -33,7 +33,7 @@ const VM: u16 = 1;
 #[derive(Debug)]
 pub struct Ledger<S> {
     store: Arc<S>,
-    tree: JmtTree,
+    tree: PagedTree,
     chain: Hash,
     params: ChainParams,
     /// Shared with the readers; replaced after each commit.
@@ -49,7 +49,7 @@ impl<S: OrderedStore> Ledger<S> {
     /// [`LedgerError::Version`] or [`LedgerError::OtherChain`] if the store is not this version's or not this chain's,
     /// [`LedgerError::Corrupt`] if what it continues from is missing or does not fit together, and what the store says.
     pub fn open(store: Arc<S>, genesis: &Genesis) -> Result<Self, LedgerError> {
-        let mut tree = JmtTree::default();
+        let mut tree = PagedTree::default();
         match load::<u32, S>(&store, META, META_SCHEMA, "the form of the store")? {
             None => create(&*store, &mut tree, genesis)?,
             Some(SCHEMA_VERSION) => {}
@@ -61,7 +61,7 @@ impl<S: OrderedStore> Ledger<S> {
             return Err(LedgerError::OtherChain { found, expected: genesis.hash() });
         }
         let head = Head::load(&*store)?;
-        if JmtTree::root(&*store, head.tree_version)? != head.summary.state_root {
+        if PagedTree::root(&*store, head.tree_version)? != head.summary.state_root {
             return Err(LedgerError::corrupt("the root of the state tree"));
         }
         let head = Arc::new(RwLock::new(Arc::new(head)));
@@ -183,7 +183,7 @@ impl<S: OrderedStore> Ledger<S> {
 }
 
 /// Writes the state of genesis and height 0 into an empty store.
-fn create<S: OrderedStore>(store: &S, tree: &mut JmtTree, genesis: &Genesis) -> Result<(), LedgerError> {
+fn create<S: OrderedStore>(store: &S, tree: &mut PagedTree, genesis: &Genesis) -> Result<(), LedgerError> {
     if store.get(HEADER, &by_height(Height::ZERO))?.is_some() {
         return Err(LedgerError::corrupt("the form of the store"));
     }

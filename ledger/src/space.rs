@@ -7,7 +7,7 @@ use althing_storage::{Space, SpaceOptions};
 use althing_types::{Address, Epoch, Height, StateKey, ValidatorIndex, encode};
 
 /// The form of what is stored. A store of another form is refused.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Names of the few values of their own: form, chain, head.
 pub(crate) const META: Space = Space(0);
@@ -35,7 +35,7 @@ pub(crate) const CARRIER: Space = Space(10);
 pub(crate) const STATE: Space = Space(11);
 /// State key and falling height: the value from that height on, or that there is none.
 pub(crate) const STATE_AT: Space = Space(12);
-/// Version and path: node of the state tree.
+/// Version and path: page of the state tree.
 pub(crate) const NODE: Space = Space(13);
 /// Address, height and index: id of a transaction that names the account.
 pub(crate) const HISTORY: Space = Space(14);
@@ -43,6 +43,8 @@ pub(crate) const HISTORY: Space = Space(14);
 pub(crate) const EVIDENCE: Space = Space(15);
 /// Epoch, validator, height and place in the block: nothing; the key says who is accused where.
 pub(crate) const ACCUSED: Space = Space(16);
+/// Version: the keys of the pages of the state tree that it replaced.
+pub(crate) const NODE_STALE: Space = Space(17);
 
 /// What the store must be opened with.
 pub const SPACES: &[SpaceOptions] = &[
@@ -64,6 +66,7 @@ pub const SPACES: &[SpaceOptions] = &[
     keyspace("history", Use::Ranges),
     keyspace("evidence", Use::Ranges),
     keyspace("accused", Use::Ranges),
+    keyspace("node_stale", Use::Ranges),
 ];
 
 /// How most reads of a keyspace go.
@@ -193,6 +196,7 @@ mod tests {
             (HISTORY, "history"),
             (EVIDENCE, "evidence"),
             (ACCUSED, "accused"),
+            (NODE_STALE, "node_stale"),
         ];
         let listed: Vec<&str> = SPACES.iter().map(|space| space.name).collect();
         assert_eq!(listed, named.map(|(_, name)| name));

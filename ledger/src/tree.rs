@@ -4,24 +4,29 @@
 //! keys and values of the state. Trees of all versions share the nodes that they have in common. A version is not a
 //! height: a block that changes nothing makes none.
 
-mod cache;
+mod grow;
+#[cfg(any(test, feature = "oracle"))]
 mod jmt;
-mod node;
+mod page;
+mod paged;
 mod proof;
+mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use althing_storage::{OrderedStore, WriteBatch};
-use althing_types::{Hash, StateProof};
+use althing_types::Hash;
 
+#[cfg(any(test, feature = "oracle"))]
 pub use self::jmt::JmtTree;
+pub use self::paged::{PagedTree, TreeOptions};
 use crate::error::LedgerError;
 use crate::overlay::StateChange;
 
-/// A state tree with all of its versions.
+/// A state tree that grows from version to version.
 pub trait StateTree {
-    /// Makes `version` out of the one before by these changes, each key once, and adds the nodes to `batch`. Returns
-    /// the root. The caller calls [`StateTree::keep`] once the batch is committed; if it is not, it may call this
+    /// Makes `version` out of the one before by these changes, each key once, and adds what is stored of it to `batch`.
+    /// Returns the root. The caller calls [`StateTree::keep`] once the batch is committed; if it is not, it may call this
     /// again. Version 0 is made out of the empty tree.
     fn grow<S: OrderedStore>(
         &mut self,
@@ -33,10 +38,4 @@ pub trait StateTree {
 
     /// What was grown last is committed.
     fn keep(&mut self);
-
-    /// The root of a version.
-    fn root<S: OrderedStore>(store: &S, version: u64) -> Result<Hash, LedgerError>;
-
-    /// The path to a tree key in a version: what stands there, or that nothing does.
-    fn prove<S: OrderedStore>(store: &S, version: u64, key: &Hash) -> Result<StateProof, LedgerError>;
 }

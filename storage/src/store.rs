@@ -101,6 +101,15 @@ impl WriteBatch {
         self.changes.len()
     }
 
+    /// Bytes of all keys and values that it sets.
+    pub fn put_bytes(&self) -> usize {
+        let bytes = self.changes.iter().map(|change| match change {
+            Change::Put { key, value, .. } => key.len().saturating_add(value.len()),
+            Change::Delete { .. } | Change::DeleteRange { .. } => 0,
+        });
+        bytes.fold(0, usize::saturating_add)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()

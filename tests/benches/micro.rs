@@ -1,5 +1,5 @@
-//! What single parts cost on this machine: checking signatures, decoding a batch, updating the state tree, committing a
-//! block. One line for each, with the cost of one item; the smallest of several rounds, because everything else on the
+//! What single parts cost on this machine: checking signatures, decoding a batch, committing a block. The state tree has a
+//! bench of its own, `tree.rs`. One line for each, with the cost of one item; the smallest of several rounds, because everything else on the
 //! machine only adds.
 //!
 //! It asserts nothing about speed: a number is for people, beside the machine that it was measured on. Whole networks are
@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use althing_client::{TransactionBuilder, sign_simple};
 use althing_genesis::{AccountEntry, Balances, DevNetwork, DevRole, Genesis, dev_key};
-use althing_ledger::{FinalBlock, JmtTree, Ledger, OrderedBatch, SPACES, StateChange, StateTree as _};
-use althing_storage::{FaultyStore, OrderedStore, RocksOptions, RocksStore, StoreFaultPlan, WriteBatch};
+use althing_ledger::{FinalBlock, Ledger, OrderedBatch, SPACES};
+use althing_storage::{FaultyStore, OrderedStore, RocksOptions, RocksStore, StoreFaultPlan};
 use althing_types::{
     Action, Address, AssetId, AuthPolicy, Batch, Block, Body, Bytes, Committee, Finalization, Finalize, Hash, Header,
-    LaneTip, List, Replay, SecretKey, SignedBatch, SignedItem, SignedTransaction, StateKey, TimeMs, ValidatorIndex,
-    View, Vote, decode, encode, lanes_root, leaf_hash, verify_batch, verify_one,
+    LaneTip, List, Replay, SecretKey, SignedBatch, SignedItem, SignedTransaction, TimeMs, ValidatorIndex, View, Vote,
+    decode, encode, lanes_root, verify_batch, verify_one,
 };
 
 /// Rounds of each measurement.
@@ -34,8 +34,6 @@ fn main() {
     let transfers = Chain::new(&genesis, 1_000).transfers(TRANSFERS);
     signatures(&transfers);
     decoding(&genesis, &transfers);
-    trees(1_000);
-    trees(100_000);
     commits(1_000);
     commits(100_000);
 }
@@ -62,35 +60,6 @@ fn decoding(genesis: &Genesis, transfers: &[SignedTransaction]) {
             assert_ne!(transfer.id(), transfer.bytes_hash());
         }
     });
-}
-
-/// The root after a block that changes balances, of so many in the state. The nodes are computed and encoded; where they
-/// go is part of the block's commit, measured below.
-fn trees(balances: u64) {
-    let store = FaultyStore::new(SPACES, StoreFaultPlan::default());
-    let mut tree = JmtTree::default();
-    let asset = AssetId::of_genesis(&DevNetwork::ASSET.parse().expect("a symbol"));
-    let change = |number: u64, value: u64| -> StateChange {
-        let address = Address::new(*leaf_hash(&(number % balances).to_be_bytes()).as_bytes());
-        (StateKey::Balance(address, asset), Some(encode(&u128::from(value))))
-    };
-    let mut grow = |version: u64, changes: &[StateChange]| {
-        let mut batch = WriteBatch::default();
-        let start = clock();
-        tree.grow(&store, version, changes, &mut batch).expect("a good store");
-        let took = start.elapsed();
-        store.commit(batch).expect("a good store");
-        tree.keep();
-        took
-    };
-    grow(0, &(0..balances).map(|number| change(number, 1)).collect::<Vec<_>>());
-    let rounds = 1..=u64::from(ROUNDS);
-    let took = rounds.map(|round| {
-        // Neighbours in number are anywhere in the tree; each round changes others.
-        let changes = (0..TRANSFERS).map(|number| change(round * TRANSFERS + number, round + 1));
-        grow(round, &changes.collect::<Vec<_>>())
-    });
-    report(&format!("key of {balances} in the state tree, changed with {TRANSFERS} together"), TRANSFERS, took);
 }
 
 /// Blocks of transfers between so many accounts, on disk and in memory: the difference is the disk.

@@ -72,7 +72,9 @@ pub use merkle::{InclusionProof, MerkleError, leaf_hash, merkle_root};
 pub use number::{Epoch, Height, Monotonic, TimeMs, ValidatorIndex, View};
 pub use params::{ChainParams, ConsensusParams, LimitParams, TransactionParams};
 pub use policy::{AuthPolicy, POLICY_KEYS_MAX, PolicyError, WeightedKey};
-pub use proof::{CHAIN_HEADERS_MAX, ChainProof, LeafReference, ProofError, StateProof, SummaryProof};
+pub use proof::{
+    CHAIN_HEADERS_MAX, ChainProof, EMPTY_SUBTREE, LeafReference, ProofError, StateProof, SummaryProof, state_node_hash,
+};
 pub use receipt::{EVENTS_MAX, Event, Receipt, Status};
 pub use scheme::{Ed25519, Scheme};
 pub use signature::{SignedItem, verify_batch, verify_each, verify_one, verify_strict};

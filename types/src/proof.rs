@@ -25,8 +25,8 @@ use crate::verified::Verified;
 pub const CHAIN_HEADERS_MAX: usize = 4_096;
 /// Depth of the state tree at most: the bits of a key.
 const TREE_DEPTH_MAX: usize = 256;
-/// What stands for an empty subtree.
-const EMPTY_SUBTREE: Hash = Hash::new(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
+/// What stands for an empty subtree of the state tree.
+pub const EMPTY_SUBTREE: Hash = Hash::new(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
 
 /// Why a proof is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -158,7 +158,7 @@ impl StateProof {
         for (height, sibling) in self.siblings.iter().enumerate() {
             let sibling = sibling.unwrap_or(EMPTY_SUBTREE);
             let level = depth.saturating_sub(height).saturating_sub(1);
-            hash = if bit(key, level) { node_hash(&sibling, &hash) } else { node_hash(&hash, &sibling) };
+            hash = if bit(key, level) { state_node_hash(&sibling, &hash) } else { state_node_hash(&hash, &sibling) };
         }
         if hash == *root { Ok(()) } else { Err(ProofError::StateRoot) }
     }
@@ -174,12 +174,14 @@ impl StateProof {
 }
 
 impl LeafReference {
-    fn hash(&self) -> Hash {
+    /// The hash of a subtree with this leaf alone.
+    pub fn hash(&self) -> Hash {
         Hash::raw(&[b"JMT::LeafNode", self.key.as_bytes(), self.value.as_bytes()])
     }
 }
 
-fn node_hash(left: &Hash, right: &Hash) -> Hash {
+/// The hash of a node of the state tree with more than one leaf below.
+pub fn state_node_hash(left: &Hash, right: &Hash) -> Hash {
     Hash::raw(&[b"JMT::IntrnalNode", left.as_bytes(), right.as_bytes()])
 }
 

@@ -11,7 +11,7 @@ use althing_types::{
 
 use super::{LocatedTransaction, Reader};
 use crate::error::LedgerError;
-use crate::tree::{JmtTree, StateTree};
+use crate::tree::PagedTree;
 
 /// Places in the state that are proven at once at most.
 pub const PROVEN_KEYS_MAX: usize = 1_024;
@@ -81,7 +81,7 @@ impl<S: OrderedStore> Reader<S> {
         let summary_proof = self.prove_summary(height)?;
         let executed = self.executed(height)?.ok_or_else(|| LedgerError::corrupt("a summary"))?;
         let values = keys.iter().map(|key| self.state(key, height)).collect::<Result<_, _>>()?;
-        let proofs = keys.iter().map(|key| JmtTree::prove(&*self.store, executed.tree_version, &key.tree_key()));
+        let proofs = keys.iter().map(|key| PagedTree::prove(&*self.store, executed.tree_version, &key.tree_key()));
         Ok(ProvenState { height, values, proofs: proofs.collect::<Result<_, _>>()?, summary_proof })
     }
 

@@ -1,20 +1,22 @@
-//! The state tree by the crate `jmt`.
+//! The state tree by the crate `jmt`: the judge of ours in tests, and what it is measured against.
 //!
 //! The library computes what a set of changes does to the nodes. What it reads comes from a cache of ours or from the
-//! store; what it makes goes into the caller's batch. Proofs are made from the nodes by ourselves, because the library
-//! would read the siblings of every node on the path as well.
+//! store; what it makes goes into the caller's batch.
+
+mod cache;
+mod node;
 
 use std::cell::RefCell;
 
 use althing_storage::{OrderedStore, WriteBatch};
-use althing_types::{Hash, StateProof};
+use althing_types::Hash;
 use jmt::storage::{LeafNode, Node, NodeKey, TreeReader, TreeUpdateBatch};
 use jmt::{JellyfishMerkleTree, KeyHash, OwnedValue, SimpleHasher, Version};
 use sha2::{Digest as _, Sha256};
 
-use super::cache::NodeCache;
-use super::node::{load_node, stored_key, stored_key_of};
-use super::{StateTree, proof};
+use self::cache::NodeCache;
+use self::node::{load_node, stored_key_of};
+use super::StateTree;
 use crate::error::LedgerError;
 use crate::overlay::StateChange;
 use crate::space::NODE;
@@ -54,15 +56,6 @@ impl StateTree for JmtTree {
         for (key, node) in grown.node_batch.nodes() {
             cache.insert(key, node.clone());
         }
-    }
-
-    fn root<S: OrderedStore>(store: &S, version: u64) -> Result<Hash, LedgerError> {
-        let node = load_node(store, &stored_key(version, [].into_iter()))?;
-        Ok(proof::node_hash_of(&node.ok_or_else(|| LedgerError::corrupt("the root of the state tree"))?))
-    }
-
-    fn prove<S: OrderedStore>(store: &S, version: u64, key: &Hash) -> Result<StateProof, LedgerError> {
-        proof::prove(store, version, key)
     }
 }
 

@@ -1,14 +1,18 @@
-//! The tree against its definition, over histories that create, delete and recreate.
+//! The tree against its definition and against the crate `jmt`, over histories that create, delete and recreate.
 
 use std::collections::BTreeMap;
 
-use althing_storage::{OrderedStore as _, WriteBatch};
+use althing_storage::{Order, OrderedStore, SCAN_ENTRIES_MAX, Scan, WriteBatch};
 use althing_types::{Hash, LeafReference, StateKey, Text, merkle_root};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::{JmtTree, StateTree as _};
+use super::page::{Child, Page};
+use super::stored::load_page;
+use super::{JmtTree, PagedTree, StateTree as _, TreeOptions};
+use crate::error::LedgerError;
 use crate::overlay::StateChange;
+use crate::space::{NODE, NODE_STALE};
 use crate::tests::kit::store;
 
 fn sha256(parts: &[&[u8]]) -> Hash {
@@ -45,16 +49,28 @@ fn key(number: u16) -> StateKey {
     StateKey::System(Text::new(format!("{number}")).expect("short"))
 }
 
+/// Trees that differ in what they may use, of which one forgets all pages and one shares the smallest work.
+fn options(number: usize) -> TreeOptions {
+    let all = [(256 << 20, 2), (0, 1), (4_000, 3), (256 << 20, 16)];
+    let (memory_bytes, threads) = all[number % all.len()];
+    TreeOptions { memory_bytes, threads }
+}
+
 /// One version after the other: what each sets or deletes.
-fn check(history: Vec<BTreeMap<u16, Option<u8>>>, reopen_every: usize) {
-    let store = store();
-    let mut tree = JmtTree::default();
+fn check(history: Vec<BTreeMap<u16, Option<u8>>>, chosen: usize, reopen_every: usize) {
+    let (store, jmt_store) = (store(), store());
+    let (mut tree, mut jmt) = (PagedTree::new(options(chosen)), JmtTree::default());
     let (mut model, mut versions) = (Model::new(), Vec::new());
     for (version, changes) in (0u64..).zip(history) {
         let changes: Vec<StateChange> =
             changes.into_iter().map(|(number, value)| (key(number), value.map(|byte| vec![byte]))).collect();
-        let mut batch = WriteBatch::default();
+        let (mut batch, mut jmt_batch) = (WriteBatch::default(), WriteBatch::default());
         let root = tree.grow(&*store, version, &changes, &mut batch).expect("grown");
+        // The library has no version that changes nothing but the first.
+        if !changes.is_empty() {
+            let by_jmt = jmt.grow(&*jmt_store, version, &changes, &mut jmt_batch).expect("grown");
+            assert_eq!(root, by_jmt, "version {version}");
+        }
         for (key, value) in changes {
             match value {
                 Some(value) => drop(model.insert(key, value)),
@@ -63,17 +79,19 @@ fn check(history: Vec<BTreeMap<u16, Option<u8>>>, reopen_every: usize) {
         }
         assert_eq!(root, root_of(&model), "version {version}");
         store.commit(batch).expect("written");
+        jmt_store.commit(jmt_batch).expect("written");
         tree.keep();
+        jmt.keep();
         if versions.len() % reopen_every == 0 {
-            tree = JmtTree::default();
+            tree = PagedTree::new(options(chosen + version as usize));
         }
         versions.push((root, model.clone()));
     }
     for (version, (root, model)) in (0u64..).zip(versions) {
-        assert_eq!(JmtTree::root(&*store, version).expect("there"), root);
+        assert_eq!(PagedTree::root(&*store, version).expect("there"), root);
         for number in 0..40 {
             let key = key(number);
-            let proof = JmtTree::prove(&*store, version, &key.tree_key()).expect("provable");
+            let proof = PagedTree::prove(&*store, version, &key.tree_key()).expect("provable");
             let value = model.get(&key).map(Vec::as_slice);
             assert_eq!(proof.verify(&root, &key, value), Ok(()), "version {version}, key {number}");
         }
@@ -86,10 +104,11 @@ proptest! {
     #[test]
     fn root_and_proofs_follow_from_keys_and_values_alone(
         history in proptest::collection::vec(
-            proptest::collection::btree_map(0u16..40, proptest::option::weighted(0.6, 0u8..4), 0..24), 1..8),
+            proptest::collection::btree_map(0u16..40, proptest::option::weighted(0.6, 0u8..4), 1..24), 1..8),
+        chosen in 0usize..4,
         reopen_every in 1usize..4,
     ) {
-        check(history, reopen_every);
+        check(history, chosen, reopen_every);
     }
 }
 
@@ -97,14 +116,14 @@ proptest! {
 fn a_tree_of_many_keys_agrees_with_its_definition() {
     let set = |range: std::ops::Range<u16>, value: u8| range.map(|n| (n, Some(value))).collect();
     let cleared = |range: std::ops::Range<u16>| range.map(|n| (n, None)).collect();
-    check(vec![set(0..3000, 1), cleared(1000..3000), set(500..1500, 2), cleared(0..1499), set(0..10, 3)], 2);
+    check(vec![set(0..3000, 1), cleared(1000..3000), set(500..1500, 2), cleared(0..1499), set(0..10, 3)], 1, 2);
 }
 
 #[test]
 fn a_tree_can_be_emptied_and_filled_again() {
     let one = || BTreeMap::from([(1, Some(1))]);
     let none = || BTreeMap::from([(1, None)]);
-    check(vec![BTreeMap::new(), one(), none(), none(), one(), one(), none()], 2);
+    check(vec![one(), none(), none(), one(), one(), none()], 0, 2);
     assert_eq!(root_of(&Model::new()), Hash::new(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__"));
     assert_ne!(root_of(&Model::new()), merkle_root(&[]));
 }
@@ -112,8 +131,8 @@ fn a_tree_can_be_emptied_and_filled_again() {
 #[test]
 fn what_was_not_committed_is_forgotten() {
     let store = store();
-    let mut tree = JmtTree::default();
-    let grow = |tree: &mut JmtTree, version, value: u8| {
+    let mut tree = PagedTree::default();
+    let grow = |tree: &mut PagedTree, version, value: u8| {
         let mut batch = WriteBatch::default();
         let root = tree.grow(&*store, version, &[(key(1), Some(vec![value]))], &mut batch).expect("grown");
         (root, batch)
@@ -126,7 +145,146 @@ fn what_was_not_committed_is_forgotten() {
     assert_ne!(dropped, kept);
     store.commit(batch).expect("written");
     tree.keep();
-    assert_eq!(JmtTree::root(&*store, 1).expect("there"), kept);
+    assert_eq!(PagedTree::root(&*store, 1).expect("there"), kept);
     let model = Model::from([(key(1), vec![3])]);
     assert_eq!(grow(&mut tree, 2, 3).0, root_of(&model));
+}
+
+/// A tree of so many keys, all set in version 0, and its store.
+fn tree_of(keys: u16, options: TreeOptions) -> (PagedTree, std::sync::Arc<althing_storage::FaultyStore>) {
+    let (store, mut tree) = (store(), PagedTree::new(options));
+    let changes: Vec<StateChange> = (0..keys).map(|number| (key(number), Some(vec![0]))).collect();
+    let mut batch = WriteBatch::default();
+    tree.grow(&*store, 0, &changes, &mut batch).expect("grown");
+    store.commit(batch).expect("written");
+    tree.keep();
+    (tree, store)
+}
+
+#[test]
+fn memory_and_threads_change_no_stored_byte() {
+    let grown = |number: usize| {
+        let (mut tree, store) = tree_of(3_000, options(number));
+        for version in 1..20u64 {
+            let changes: Vec<StateChange> =
+                (0..600u16).map(|n| (key(n * 7 + version as u16), (n % 5 != 0).then(|| vec![version as u8]))).collect();
+            let mut batch = WriteBatch::default();
+            tree.grow(&*store, version, &changes, &mut batch).expect("grown");
+            store.commit(batch).expect("written");
+            tree.keep();
+            let bound = options(number).memory_bytes;
+            assert!(tree.memory_bytes() <= bound.max(1), "{} bytes of {bound}", tree.memory_bytes());
+        }
+        let all = Scan { from: &[], to: None, order: Order::Ascending, limit: SCAN_ENTRIES_MAX };
+        (store.scan(NODE, all).expect("read"), store.scan(NODE_STALE, all).expect("read"))
+    };
+    let (pages, stale) = grown(0);
+    assert!(pages.len() > 5_000 && stale.len() == 19);
+    for number in 1..4 {
+        assert!(grown(number) == (pages.clone(), stale.clone()), "options {number}");
+    }
+}
+
+#[test]
+fn memory_is_counted_as_it_is() {
+    let (mut tree, store) = tree_of(3_000, TreeOptions::default());
+    for version in 1..10u64 {
+        let changes: Vec<StateChange> =
+            (0..300u16).map(|n| (key(n * 11), (n % 3 != 0 || version % 2 == 0).then(|| vec![version as u8]))).collect();
+        let mut batch = WriteBatch::default();
+        tree.grow(&*store, version, &changes, &mut batch).expect("grown");
+        store.commit(batch).expect("written");
+        tree.keep();
+        assert_eq!(tree.memory_bytes(), tree.counted(), "version {version}");
+    }
+}
+
+#[test]
+fn what_later_versions_do_not_have_is_named_once() {
+    let (mut tree, store) = tree_of(2_000, TreeOptions::default());
+    let mut stale = std::collections::BTreeSet::new();
+    for version in 1..12u64 {
+        let changes: Vec<StateChange> =
+            (0..400u16).map(|n| (key(n * 5 + version as u16), (n % 4 != 0).then(|| vec![version as u8]))).collect();
+        let mut batch = WriteBatch::default();
+        tree.grow(&*store, version, &changes, &mut batch).expect("grown");
+        store.commit(batch).expect("written");
+        tree.keep();
+        let record = store.get(NODE_STALE, &version.to_be_bytes()).expect("read").expect("there");
+        for key in stale_keys(&record).expect("whole") {
+            assert!(store.get(NODE, key).expect("read").is_some());
+            assert!(stale.insert(key.to_vec()), "named twice");
+        }
+    }
+    // Without them the last version is whole, and nothing else is left.
+    let mut batch = WriteBatch::default();
+    stale.iter().for_each(|key| batch.delete(NODE, key.clone()));
+    store.commit(batch).expect("written");
+    let all = Scan { from: &[], to: None, order: Order::Ascending, limit: SCAN_ENTRIES_MAX };
+    assert_eq!(store.scan(NODE, all).expect("read").len(), pages_of(&*store, 11));
+}
+
+/// The keys in a record of stale pages; none if it is not whole.
+fn stale_keys(record: &[u8]) -> Option<Vec<&[u8]>> {
+    let (mut rest, mut keys) = (record, Vec::new());
+    while let Some((length, behind)) = rest.split_first() {
+        let (key, left) = behind.split_at_checked(usize::from(*length))?;
+        keys.push(key);
+        rest = left;
+    }
+    Some(keys)
+}
+
+/// Pages of a version, all of which must be whole.
+fn pages_of(store: &impl OrderedStore, version: u64) -> usize {
+    fn below(store: &impl OrderedStore, page: &Page, path: &mut Vec<u8>) -> usize {
+        let mut pages = 1;
+        for (place, child) in (0u8..).zip(page.places()) {
+            let Some(Child::Page(child)) = child else { continue };
+            path.push(place);
+            let mut key = [0; 32];
+            path.iter().enumerate().for_each(|(at, nibble)| key[at / 2] |= nibble << (4 * (1 - at % 2)));
+            let page = load_page(store, child.version, &Hash::new(key), path.len(), Some(child.hash)).expect("whole");
+            pages += below(store, &page, path);
+            path.pop();
+        }
+        pages
+    }
+    below(store, &load_page(store, version, &Hash::ZERO, 0, None).expect("whole"), &mut Vec::new())
+}
+
+#[test]
+fn damaged_pages_are_errors() {
+    let (_, store) = tree_of(600, TreeOptions::default());
+    let all = Scan { from: &[], to: None, order: Order::Ascending, limit: SCAN_ENTRIES_MAX };
+    let pages = store.scan(NODE, all).expect("read");
+    let root = PagedTree::root(&*store, 0).expect("there");
+    let (mut refused, mut proven) = (0, 0);
+    for (page, bytes) in pages.iter().step_by(7) {
+        for bit in [0, 17, 8 * bytes.len() / 2, 8 * bytes.len() - 1] {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let mut batch = WriteBatch::default();
+            batch.put(NODE, page.clone(), damaged);
+            store.commit(batch).expect("written");
+            for number in 0..600 {
+                match PagedTree::prove(&*store, 0, &key(number).tree_key()) {
+                    Ok(proof) if page[8] > 0 => {
+                        assert_eq!(proof.verify(&root, &key(number), Some(&[0])), Ok(()));
+                        proven += 1;
+                    }
+                    // The topmost page is held against the head's root when a ledger is opened.
+                    Ok(_) => {}
+                    Err(error) => {
+                        assert!(matches!(error, LedgerError::Corrupt { .. }), "{error}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        let mut batch = WriteBatch::default();
+        batch.put(NODE, page.clone(), bytes.clone());
+        store.commit(batch).expect("written");
+    }
+    assert!(refused > 100 && proven > 100, "{refused} refused, {proven} proven");
 }

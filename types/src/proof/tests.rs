@@ -49,7 +49,7 @@ fn subtree(leaves: &[LeafReference], level: usize) -> Hash {
         [leaf] => leaf.hash(),
         many => {
             let (right, left): (Vec<_>, Vec<_>) = many.iter().copied().partition(|leaf| bit(&leaf.key, level));
-            node_hash(&subtree(&left, level + 1), &subtree(&right, level + 1))
+            state_node_hash(&subtree(&left, level + 1), &subtree(&right, level + 1))
         }
     }
 }

@@ -1,0 +1,180 @@
+//! Our state tree: pages in memory as far as they are used, all of them in the store.
+//!
+//! What is in memory decides what a change costs, and nothing else: roots, stored bytes and errors of a whole store are the same
+//! with any bound and any number of threads.
+
+use std::sync::Arc;
+
+use althing_storage::{OrderedStore, WriteBatch};
+use althing_types::{Hash, StateProof};
+use sha2::{Digest as _, Sha256};
+
+use super::grow::{Change, Growth};
+use super::page::{Child, Page};
+use super::stored::{load_page, stale_record, stored_key};
+use super::{StateTree, proof};
+use crate::error::LedgerError;
+use crate::overlay::StateChange;
+use crate::space::{NODE, NODE_STALE};
+
+/// What a tree may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeOptions {
+    /// Bytes of memory for pages, about. One block may exceed it by the pages that it makes. Default 256 MiB, which
+    /// holds all pages of about a million keys.
+    pub memory_bytes: usize,
+    /// Threads that share the work of a block that changes much. Default 2.
+    pub threads: usize,
+}
+
+impl Default for TreeOptions {
+    fn default() -> Self {
+        Self { memory_bytes: 256 << 20, threads: 2 }
+    }
+}
+
+/// The state tree, with the pages that were lately used.
+#[derive(Debug, Default)]
+pub struct PagedTree {
+    options: TreeOptions,
+    /// The topmost page of the last version that is committed, as far as that is known.
+    root: Option<Root>,
+    /// What was grown and is not known to be committed.
+    grown: Option<Root>,
+    /// The version when pages were last forgotten.
+    forgotten_at: u64,
+}
+
+/// A version in memory.
+#[derive(Debug)]
+struct Root {
+    version: u64,
+    page: Page,
+    /// Bytes of all pages below it that are in memory.
+    bytes: usize,
+}
+
+impl PagedTree {
+    /// A tree with bounds of its own.
+    pub fn new(options: TreeOptions) -> Self {
+        Self { options, ..Self::default() }
+    }
+
+    /// Bytes of memory that its pages take, about.
+    pub fn memory_bytes(&self) -> usize {
+        self.root.as_ref().map_or(0, |root| root.bytes)
+    }
+
+    /// What [`PagedTree::memory_bytes`] should be.
+    #[cfg(test)]
+    pub(super) fn counted(&self) -> usize {
+        self.root.as_ref().map_or(0, |root| cost_of(&root.page) - root.page.cost())
+    }
+
+    /// The root of a version.
+    pub(crate) fn root<S: OrderedStore>(store: &S, version: u64) -> Result<Hash, LedgerError> {
+        load_page(store, version, &Hash::ZERO, 0, None).map(|page| page.hash())
+    }
+
+    /// The path to a tree key in a version: what stands there, or that nothing does.
+    pub(crate) fn prove<S: OrderedStore>(store: &S, version: u64, key: &Hash) -> Result<StateProof, LedgerError> {
+        proof::prove(store, version, key)
+    }
+
+    /// The version below `version`, from memory or from the store. Below version 0 there is nothing.
+    fn below<S: OrderedStore>(&mut self, store: &S, version: u64) -> Result<Root, LedgerError> {
+        let Some(below) = version.checked_sub(1) else {
+            return Ok(Root { version: 0, page: Page::default(), bytes: 0 });
+        };
+        match self.root.take().filter(|root| root.version == below) {
+            Some(root) => Ok(root),
+            None => {
+                let page = load_page(store, below, &Hash::ZERO, 0, None)?;
+                Ok(Root { version: below, page, bytes: 0 })
+            }
+        }
+    }
+
+    /// Forgets pages that were not used since this was done last, if too many are in memory; and if these are too few,
+    /// all that the last version did not use.
+    fn forget(&mut self) {
+        let (most, since) = (self.options.memory_bytes, self.forgotten_at);
+        let Some(root) = self.root.as_mut().filter(|root| root.bytes > most) else { return };
+        for used_from in [since, root.version, u64::MAX] {
+            // Room for some blocks, so that not each of them has to look for more.
+            if root.bytes > most.saturating_sub(most / 4) {
+                root.bytes = root.bytes.saturating_sub(forget_below(&mut root.page, used_from));
+            }
+        }
+        self.forgotten_at = root.version;
+    }
+}
+
+impl StateTree for PagedTree {
+    fn grow<S: OrderedStore>(
+        &mut self,
+        store: &S,
+        version: u64,
+        changes: &[StateChange],
+        batch: &mut WriteBatch,
+    ) -> Result<Hash, LedgerError> {
+        self.grown = None;
+        let below = self.below(store, version)?;
+        let mut changes: Vec<Change> = changes
+            .iter()
+            .map(|(key, value)| Change { key: key.tree_key(), value: value.as_deref().map(hash_of) })
+            .collect();
+        changes.sort_unstable_by_key(|change| change.key);
+        let mut growth = Growth::new(store, version);
+        let page = growth.grow(&below.page, &changes, self.options.threads);
+        let bytes = below.bytes.saturating_add(growth.grown.entered).saturating_sub(growth.grown.left);
+        self.root = Some(below);
+        let page = page?;
+        let root = page.hash();
+        let mut grown = growth.grown;
+        grown.stale.sort_unstable();
+        batch.put(NODE, stored_key(version, &Hash::ZERO, 0), page.encode(version));
+        grown.written.into_iter().for_each(|(key, bytes)| batch.put(NODE, key, bytes));
+        if version > 0 {
+            batch.put(NODE_STALE, version.to_be_bytes(), stale_record(version, &grown.stale));
+        }
+        self.grown = Some(Root { version, page, bytes });
+        Ok(root)
+    }
+
+    fn keep(&mut self) {
+        if let Some(grown) = self.grown.take() {
+            self.root = Some(grown);
+            self.forget();
+        }
+    }
+}
+
+fn hash_of(value: &[u8]) -> Hash {
+    Hash::new(Sha256::digest(value).into())
+}
+
+/// Forgets the pages below a page that were last used before a version; how many bytes that freed.
+fn forget_below(page: &mut Page, used_from: u64) -> usize {
+    let mut freed = 0usize;
+    for child in page.children_mut() {
+        let Child::Page(below) = child else { continue };
+        let Some(known) = &mut below.page else { continue };
+        if known.used < used_from {
+            freed = freed.saturating_add(cost_of(known));
+            below.page = None;
+        } else if let Some(known) = Arc::get_mut(known) {
+            freed = freed.saturating_add(forget_below(known, used_from));
+        }
+    }
+    freed
+}
+
+/// Bytes of a page and of all below it that are in memory.
+fn cost_of(page: &Page) -> usize {
+    let below = page.children().iter().map(|child| match child {
+        Child::Page(below) => below.page.as_deref().map_or(0, cost_of),
+        Child::Leaf(_) => 0,
+    });
+    below.fold(page.cost(), usize::saturating_add)
+}
