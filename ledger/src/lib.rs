@@ -20,7 +20,8 @@
 //! # What it deliberately does not do
 //!
 //! It verifies no signature and judges no block: that a block is final and that its transactions were verified is the
-//! caller's to know. It starts no thread but to share the hashing of one block, reads no clock, and removes nothing: history is kept whole. Contracts in
+//! caller's to know. It starts no thread but to share the hashing of one block, reads no clock, and removes nothing:
+//! history is kept whole. Contracts in
 //! WebAssembly are the matter of `althing_contracts`.
 #![deny(
     clippy::arithmetic_side_effects,

@@ -76,7 +76,7 @@ impl FaultyStore {
         // The parity of the number of ones: neighbouring seeds differ, and so do seeds that are all even.
         let survives = seed.count_ones() % 2 == 1;
         match memory.unsettled.take() {
-            Some(batch) if survives => memory.apply(batch),
+            Some(batch) if survives => memory.apply(&batch),
             _ => {}
         }
     }
@@ -153,7 +153,7 @@ impl OrderedStore for FaultyStore {
             memory.unsettled = Some(batch);
             return Err(planned("write to"));
         }
-        memory.apply(batch);
+        memory.apply(&batch);
         Ok(())
     }
 }
@@ -177,13 +177,13 @@ impl Memory {
     }
 
     /// Carries out a batch whose keyspaces exist.
-    fn apply(&mut self, batch: WriteBatch) {
-        for change in batch.changes {
+    fn apply(&mut self, batch: &WriteBatch) {
+        for change in batch.changes() {
             let entries = self.spaces.get_mut(usize::from(change.space().0)).expect("its keyspaces were looked up");
             match change {
-                Change::Put { key, value, .. } => drop(entries.insert(key, value)),
-                Change::Delete { key, .. } => drop(entries.remove(&key)),
-                Change::DeleteRange { from, to, .. } => remove_range(entries, &from, &to),
+                Change::Put { key, value, .. } => drop(entries.insert(key.to_vec(), value.to_vec())),
+                Change::Delete { key, .. } => drop(entries.remove(key)),
+                Change::DeleteRange { from, to, .. } => remove_range(entries, from, to),
             }
         }
     }

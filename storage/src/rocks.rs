@@ -205,7 +205,7 @@ impl Shared {
     /// The batch as the engine takes it.
     fn translate(&self, batch: &WriteBatch) -> Result<rocksdb::WriteBatch, StoreError> {
         let mut translated = rocksdb::WriteBatch::default();
-        for change in &batch.changes {
+        for change in batch.changes() {
             let family = self.family(change.space())?;
             match change {
                 Change::Put { key, value, .. } => translated.put_cf(family, key, value),

@@ -55,45 +55,72 @@ pub struct Scan<'a> {
 pub type Entry = (Vec<u8>, Vec<u8>);
 
 /// Changes that take effect together or not at all, in the order in which they were added.
+///
+/// Their bytes stand one behind the other in one buffer, because a block makes thousands of short keys and values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteBatch {
-    pub(crate) changes: Vec<Change>,
+    bytes: Vec<u8>,
+    changes: Vec<Kept>,
+}
+
+/// One change, without the bytes that it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kept {
+    kind: Kind,
+    space: Space,
+    /// Bytes of the key or of the lower bound. They stand behind those of the change before.
+    first: usize,
+    /// Bytes of the value or of the upper bound, behind the first.
+    second: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Put,
+    Delete,
+    DeleteRange,
 }
 
 /// One change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change<'a> {
     Put {
         space: Space,
-        key: Vec<u8>,
-        value: Vec<u8>,
+        key: &'a [u8],
+        value: &'a [u8],
     },
     Delete {
         space: Space,
-        key: Vec<u8>,
+        key: &'a [u8],
     },
     /// Every key from `from` up to, and without, `to`.
     DeleteRange {
         space: Space,
-        from: Vec<u8>,
-        to: Vec<u8>,
+        from: &'a [u8],
+        to: &'a [u8],
     },
 }
 
 impl WriteBatch {
     /// Sets a value.
-    pub fn put(&mut self, space: Space, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.changes.push(Change::Put { space, key: key.into(), value: value.into() });
+    pub fn put(&mut self, space: Space, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        self.add(Kind::Put, space, key.as_ref(), value.as_ref());
     }
 
     /// Removes a key; one that is not there is no error.
-    pub fn delete(&mut self, space: Space, key: impl Into<Vec<u8>>) {
-        self.changes.push(Change::Delete { space, key: key.into() });
+    pub fn delete(&mut self, space: Space, key: impl AsRef<[u8]>) {
+        self.add(Kind::Delete, space, key.as_ref(), &[]);
     }
 
     /// Removes every key from `from` up to, and without, `to`. If `to` is not above `from` it removes nothing.
-    pub fn delete_range(&mut self, space: Space, from: impl Into<Vec<u8>>, to: impl Into<Vec<u8>>) {
-        self.changes.push(Change::DeleteRange { space, from: from.into(), to: to.into() });
+    pub fn delete_range(&mut self, space: Space, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) {
+        self.add(Kind::DeleteRange, space, from.as_ref(), to.as_ref());
+    }
+
+    fn add(&mut self, kind: Kind, space: Space, first: &[u8], second: &[u8]) {
+        self.bytes.extend_from_slice(first);
+        self.bytes.extend_from_slice(second);
+        self.changes.push(Kept { kind, space, first: first.len(), second: second.len() });
     }
 
     /// How many changes there are.
@@ -101,13 +128,9 @@ impl WriteBatch {
         self.changes.len()
     }
 
-    /// Bytes of all keys and values that it sets.
-    pub fn put_bytes(&self) -> usize {
-        let bytes = self.changes.iter().map(|change| match change {
-            Change::Put { key, value, .. } => key.len().saturating_add(value.len()),
-            Change::Delete { .. } | Change::DeleteRange { .. } => 0,
-        });
-        bytes.fold(0, usize::saturating_add)
+    /// Bytes of all keys, values and bounds.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Whether there is none.
@@ -117,11 +140,27 @@ impl WriteBatch {
 
     /// The keyspace of each change.
     pub(crate) fn spaces(&self) -> impl Iterator<Item = Space> + '_ {
-        self.changes.iter().map(Change::space)
+        self.changes.iter().map(|kept| kept.space)
+    }
+
+    /// The changes, in their order.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        let mut rest = &self.bytes[..];
+        self.changes.iter().map(move |Kept { kind, space, first, second }| {
+            let (one, behind) = rest.split_at(*first);
+            let (other, behind) = behind.split_at(*second);
+            rest = behind;
+            let space = *space;
+            match kind {
+                Kind::Put => Change::Put { space, key: one, value: other },
+                Kind::Delete => Change::Delete { space, key: one },
+                Kind::DeleteRange => Change::DeleteRange { space, from: one, to: other },
+            }
+        })
     }
 }
 
-impl Change {
+impl Change<'_> {
     pub(crate) const fn space(&self) -> Space {
         match self {
             Self::Put { space, .. } | Self::Delete { space, .. } | Self::DeleteRange { space, .. } => *space,

@@ -1,16 +1,15 @@
 //! What a set of changes makes of a tree: new pages from the changed leaves up, and which pages they replace.
 //!
-//! Pages are never changed. Those on the way to a change are made anew and share all others with the version before,
-//! so a version that is not committed is dropped and leaves no trace.
+//! Pages in memory are changed where they are: what was in memory of the version before is not there any more. Who does not
+//! commit the new version drops both, and reads the old one from the store.
 
-use std::sync::Arc;
-
-use althing_storage::OrderedStore;
+use althing_storage::{OrderedStore, WriteBatch};
 use althing_types::{Hash, LeafReference};
 
-use super::page::{Below, Child, Leaf, PLACES, Page, Places};
-use super::stored::{load_page, nibble, stored_key};
+use super::page::{At, Below, Child, Page};
+use super::stored::{PageKey, load_page, nibble};
 use crate::error::LedgerError;
+use crate::space::NODE;
 
 /// Changes from which on several threads share the work: fewer are done before a thread has begun.
 const SHARED_FROM: usize = 256;
@@ -25,25 +24,37 @@ pub(super) struct Change {
 }
 
 impl Change {
-    fn leaf(&self) -> Option<Leaf> {
-        self.value.map(|value| Leaf::new(LeafReference { key: self.key, value }))
+    fn leaf(&self) -> Option<LeafReference> {
+        self.value.map(|value| LeafReference { key: self.key, value })
     }
 }
 
 /// What growing came to, beside the pages themselves.
 #[derive(Debug, Default)]
 pub(super) struct Grown {
-    /// Keys and bytes of the pages to be stored.
-    pub(super) written: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The pages to be stored, one behind the other, and the key and the length of each.
+    bytes: Vec<u8>,
+    written: Vec<(PageKey, usize)>,
     /// Keys of the pages that later versions do not have. How they are ordered depends on who did which share.
-    pub(super) stale: Vec<Vec<u8>>,
+    pub(super) stale: Vec<PageKey>,
     /// Bytes of memory of the pages that came in, and of those that they replace.
     pub(super) entered: usize,
     pub(super) left: usize,
 }
 
 impl Grown {
+    /// Adds the pages to a batch.
+    pub(super) fn store(&self, batch: &mut WriteBatch) {
+        let mut rest = &self.bytes[..];
+        for (key, length) in &self.written {
+            let (page, behind) = rest.split_at_checked(*length).unwrap_or((rest, &[]));
+            batch.put(NODE, key.as_bytes(), page);
+            rest = behind;
+        }
+    }
+
     fn join(&mut self, other: Self) {
+        self.bytes.extend(other.bytes);
         self.written.extend(other.written);
         self.stale.extend(other.stale);
         self.entered = self.entered.saturating_add(other.entered);
@@ -60,7 +71,7 @@ pub(super) struct Growth<'a, S> {
 
 /// A place of the topmost page, what stood there, and the changes below it.
 struct Branch<'c> {
-    place: usize,
+    place: u8,
     child: Option<Child>,
     changes: &'c [Change],
 }
@@ -70,32 +81,31 @@ impl<'a, S: OrderedStore> Growth<'a, S> {
         Self { store, version, grown: Grown::default() }
     }
 
-    /// The topmost page after the changes, which ascend by their keys, each key once. `threads` share the work.
-    pub(super) fn grow(&mut self, root: &Page, changes: &[Change], threads: usize) -> Result<Page, LedgerError> {
-        let mut places = root.places();
+    /// Brings changes into the topmost page and below it. They ascend by their keys, each key once. `threads` share the
+    /// work.
+    pub(super) fn grow(&mut self, root: &mut Page, changes: &[Change], threads: usize) -> Result<(), LedgerError> {
         let branches: Vec<Branch<'_>> = changes
             .chunk_by(|a, b| nibble(&a.key, 0) == nibble(&b.key, 0))
             .filter_map(|changes| {
-                let place = usize::from(nibble(&changes.first()?.key, 0));
-                Some(Branch { place, child: places.get_mut(place)?.take(), changes })
+                let place = nibble(&changes.first()?.key, 0);
+                Some(Branch { place, child: root.take(place), changes })
             })
             .collect();
         let threads = if changes.len() < SHARED_FROM { 1 } else { threads };
-        let mut changed = 0;
-        for (place, child, is_new) in self.grow_branches(branches, threads)? {
-            changed |= bit(place, is_new);
-            if let Some(slot) = places.get_mut(place) {
-                *slot = child;
-            }
+        for (place, child) in self.grow_branches(branches, threads)? {
+            root.set(place, child);
         }
-        Ok(Page::of(places, Some(root), changed, self.version))
+        root.used = self.version;
+        root.rehash(u16::MAX);
+        self.write(root, 0, &Hash::ZERO);
+        Ok(())
     }
 
     fn grow_branches(
         &mut self,
         mut branches: Vec<Branch<'_>>,
         threads: usize,
-    ) -> Result<Vec<(usize, Option<Child>, bool)>, LedgerError> {
+    ) -> Result<Vec<(u8, Option<Child>)>, LedgerError> {
         let share = branches.len().div_ceil(threads.max(1));
         if share >= branches.len() {
             return self.grow_share(branches);
@@ -123,119 +133,136 @@ impl<'a, S: OrderedStore> Growth<'a, S> {
         })
     }
 
-    fn grow_share(&mut self, branches: Vec<Branch<'_>>) -> Result<Vec<(usize, Option<Child>, bool)>, LedgerError> {
+    fn grow_share(&mut self, branches: Vec<Branch<'_>>) -> Result<Vec<(u8, Option<Child>)>, LedgerError> {
         let one = |Branch { place, child, changes }: Branch<'_>| {
-            self.child(child, 1, changes).map(|(child, is_new)| (place, child, is_new))
+            let child = match child {
+                None => self.build(&changes.iter().filter_map(Change::leaf).collect::<Vec<_>>(), 1),
+                Some(Child::Leaf(known)) => self.build(&merged(known, changes), 1),
+                Some(Child::Page(mut below)) => match self.below(&mut below, 1, changes)? {
+                    After::Page { .. } => Some(Child::Page(below)),
+                    After::Leaf(leaf) => Some(Child::Leaf(leaf)),
+                    After::Nothing => None,
+                },
+            };
+            Ok((place, child))
         };
         branches.into_iter().map(one).collect()
     }
 
-    /// A page after changes below it, and in which places it differs. `depth` is the number of nibbles above it.
-    fn page(&mut self, before: &Page, depth: usize, changes: &[Change]) -> Result<(Page, u16), LedgerError> {
-        let mut places = before.places();
+    /// Brings changes into a page, and says in which places it is another. `depth` is the number of nibbles above it.
+    fn page(&mut self, page: &mut Page, depth: usize, changes: &[Change]) -> Result<u16, LedgerError> {
         let mut changed = 0;
         for group in changes.chunk_by(|a, b| nibble(&a.key, depth) == nibble(&b.key, depth)) {
-            let place = group.first().map_or(0, |first| usize::from(nibble(&first.key, depth)));
-            let Some(slot) = places.get_mut(place) else { continue };
-            let (child, is_new) = self.child(slot.take(), depth.saturating_add(1), group)?;
-            *slot = child;
+            let Some(place) = group.first().map(|first| nibble(&first.key, depth)) else { continue };
+            let is_new = match page.at(place) {
+                At::Nothing => {
+                    let leaves: Vec<LeafReference> = group.iter().filter_map(Change::leaf).collect();
+                    page.set(place, self.build(&leaves, depth.saturating_add(1)));
+                    !leaves.is_empty()
+                }
+                At::Leaf(known) => {
+                    let leaves = merged(known, group);
+                    let is_new = leaves != [known];
+                    if is_new {
+                        page.set(place, self.build(&leaves, depth.saturating_add(1)));
+                    }
+                    is_new
+                }
+                At::Page(below) => match self.below(below, depth.saturating_add(1), group)? {
+                    After::Page { is_new } => is_new,
+                    After::Leaf(leaf) => {
+                        page.set(place, Some(Child::Leaf(leaf)));
+                        true
+                    }
+                    After::Nothing => {
+                        page.set(place, None);
+                        true
+                    }
+                },
+            };
             changed |= bit(place, is_new);
         }
-        Ok((Page::of(places, Some(before), changed, self.version), changed))
+        page.used = self.version;
+        if changed != 0 {
+            page.rehash(changed);
+        }
+        Ok(changed)
     }
 
-    /// What stands in a place after changes below it, and whether it is another than before. `depth` is the number of
-    /// nibbles above what hangs there.
-    fn child(
-        &mut self,
-        before: Option<Child>,
-        depth: usize,
-        changes: &[Change],
-    ) -> Result<(Option<Child>, bool), LedgerError> {
-        match before {
-            None => {
-                let leaves: Vec<Leaf> = changes.iter().filter_map(Change::leaf).collect();
-                let is_new = !leaves.is_empty();
-                Ok((self.build(&leaves, depth), is_new))
+    /// Brings changes into a page below another, which is read if it is not in memory.
+    fn below(&mut self, below: &mut Below, depth: usize, changes: &[Change]) -> Result<After, LedgerError> {
+        let Some(key) = changes.first().map(|change| change.key) else { return Ok(After::Page { is_new: false }) };
+        let mut page = match below.page.take() {
+            Some(page) => {
+                self.grown.left = self.grown.left.saturating_add(page.cost());
+                page
             }
-            Some(Child::Leaf(known)) => {
-                let leaves = merged(known, changes);
-                let is_new = leaves != [known];
-                Ok((self.build(&leaves, depth), is_new))
-            }
-            Some(Child::Page(below)) => self.below(below, depth, changes),
-        }
-    }
-
-    fn below(&mut self, below: Below, depth: usize, changes: &[Change]) -> Result<(Option<Child>, bool), LedgerError> {
-        let Below { hash, version, page } = below;
-        let Some(key) = changes.first().map(|change| change.key) else {
-            return Ok((Some(Child::Page(Below { hash, version, page })), false));
+            None => Box::new(load_page(self.store, below.version, &key, depth, Some(below.hash))?),
         };
-        let page = match page {
-            Some(page) => page,
-            None => {
-                let page = load_page(self.store, version, &key, depth, Some(hash))?;
-                self.grown.entered = self.grown.entered.saturating_add(page.cost());
-                Arc::new(page)
+        let changed = self.page(&mut page, depth, changes)?;
+        if changed != 0 {
+            self.grown.stale.push(PageKey::new(below.version, &key, depth));
+            if page.is_empty() {
+                return Ok(After::Nothing);
             }
-        };
-        let (next, changed) = self.page(&page, depth, changes)?;
-        self.grown.left = self.grown.left.saturating_add(page.cost());
-        if changed == 0 {
-            // Pages below may have been read.
-            self.grown.entered = self.grown.entered.saturating_add(next.cost());
-            return Ok((Some(Child::Page(Below { hash, version, page: Some(Arc::new(next)) })), false));
+            if let Some(leaf) = page.lone_leaf() {
+                return Ok(After::Leaf(leaf));
+            }
+            below.hash = page.hash();
+            below.version = self.version;
+            self.write(&page, depth, &key);
         }
-        self.grown.stale.push(stored_key(version, &key, depth));
-        if next.is_empty() {
-            return Ok((None, true));
-        }
-        let child = next.lone_leaf().map_or_else(|| self.write(next, depth, &key), Child::Leaf);
-        Ok((Some(child), true))
+        self.grown.entered = self.grown.entered.saturating_add(page.cost());
+        below.page = Some(page);
+        Ok(After::Page { is_new: changed != 0 })
     }
 
     /// A subtree of these leaves, which ascend by their keys.
-    fn build(&mut self, leaves: &[Leaf], depth: usize) -> Option<Child> {
+    fn build(&mut self, leaves: &[LeafReference], depth: usize) -> Option<Child> {
         let (first, others) = leaves.split_first()?;
         if others.is_empty() {
             return Some(Child::Leaf(*first));
         }
-        let mut places: Places = [const { None }; PLACES];
-        for group in leaves.chunk_by(|a, b| nibble(&a.reference.key, depth) == nibble(&b.reference.key, depth)) {
-            let place = group.first().map_or(0, |first| usize::from(nibble(&first.reference.key, depth)));
-            if let Some(slot) = places.get_mut(place) {
-                *slot = self.build(group, depth.saturating_add(1));
-            }
+        let mut page = Page::default();
+        page.used = self.version;
+        for group in leaves.chunk_by(|a, b| nibble(&a.key, depth) == nibble(&b.key, depth)) {
+            let Some(place) = group.first().map(|first| nibble(&first.key, depth)) else { continue };
+            page.set(place, self.build(group, depth.saturating_add(1)));
         }
-        Some(self.write(Page::of(places, None, u16::MAX, self.version), depth, &first.reference.key))
+        page.rehash(u16::MAX);
+        let (hash, version) = (page.hash(), self.version);
+        self.write(&page, depth, &first.key);
+        self.grown.entered = self.grown.entered.saturating_add(page.cost());
+        Some(Child::Page(Below { hash, version, page: Some(Box::new(page)) }))
     }
 
-    fn write(&mut self, page: Page, depth: usize, key: &Hash) -> Child {
-        let (hash, version) = (page.hash(), self.version);
-        self.grown.written.push((stored_key(version, key, depth), page.encode(version)));
-        self.grown.entered = self.grown.entered.saturating_add(page.cost());
-        Child::Page(Below { hash, version, page: Some(Arc::new(page)) })
+    fn write(&mut self, page: &Page, depth: usize, key: &Hash) {
+        let before = self.grown.bytes.len();
+        page.encode(self.version, &mut self.grown.bytes);
+        let length = self.grown.bytes.len().saturating_sub(before);
+        self.grown.written.push((PageKey::new(self.version, key, depth), length));
     }
 }
 
+/// What a page came to.
+enum After {
+    /// It is there, as it was or new.
+    Page { is_new: bool },
+    /// This leaf is all that is left.
+    Leaf(LeafReference),
+    /// Nothing is left.
+    Nothing,
+}
+
 /// The leaves of a place in which one stood, after changes.
-fn merged(known: Leaf, changes: &[Change]) -> Vec<Leaf> {
-    let key = known.reference.key;
-    let kept = changes.iter().all(|change| change.key != key).then_some(known);
-    let mut leaves: Vec<Leaf> = changes
-        .iter()
-        .filter_map(|change| match change.value {
-            Some(value) if change.key == key && value == known.reference.value => Some(known),
-            _ => change.leaf(),
-        })
-        .chain(kept)
-        .collect();
-    leaves.sort_unstable_by_key(|leaf| leaf.reference.key);
+fn merged(known: LeafReference, changes: &[Change]) -> Vec<LeafReference> {
+    let kept = changes.iter().all(|change| change.key != known.key).then_some(known);
+    let mut leaves: Vec<LeafReference> = changes.iter().filter_map(Change::leaf).chain(kept).collect();
+    leaves.sort_unstable_by_key(|leaf| leaf.key);
     leaves
 }
 
 /// The bit of a place that changed.
-fn bit(place: usize, changed: bool) -> u16 {
-    u32::try_from(place).ok().and_then(|place| u16::from(changed).checked_shl(place)).unwrap_or(0)
+fn bit(place: u8, changed: bool) -> u16 {
+    u16::from(changed).checked_shl(u32::from(place)).unwrap_or(0)
 }

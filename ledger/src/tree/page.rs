@@ -15,16 +15,14 @@
 //!
 //! The hashes in between are not stored: they follow, and computing them shows that what was stored is whole.
 
-use std::sync::Arc;
-
 use althing_types::{EMPTY_SUBTREE, Hash, LeafReference, state_node_hash};
 
 /// Places of a page.
 pub(super) const PLACES: usize = 16;
 /// Pages with more children than this remember the hashes in between; those of others are quickly computed.
-const REMEMBER_ABOVE: usize = 4;
-/// What sharing a page takes beside it.
-const COUNTS_BYTES: usize = 16;
+const REMEMBER_ABOVE: u32 = 4;
+/// What the allocator takes beside a page and its lists, about.
+const ALLOCATED_BESIDE: usize = 48;
 /// Which places each node of a page covers. Node 1 is the page itself, nodes 2i and 2i + 1 are below node i, and
 /// nodes 16 to 31 are the places.
 const COVERED: [u16; 2 * PLACES] = [
@@ -36,57 +34,44 @@ const COVERED: [u16; 2 * PLACES] = [
 /// Hashes of the nodes 1 to 15 of a page, each at its number.
 type Between = [Hash; PLACES];
 
-/// A leaf and its hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Leaf {
-    pub(super) reference: LeafReference,
-    pub(super) hash: Hash,
-}
-
-impl Leaf {
-    pub(super) fn new(reference: LeafReference) -> Self {
-        Self { reference, hash: reference.hash() }
-    }
-}
-
 /// What stands in a place of a page.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum Child {
     /// A leaf, alone in its subtree.
-    Leaf(Leaf),
+    Leaf(LeafReference),
     /// A page with all that is below it.
     Page(Below),
 }
 
 /// A page below another.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Below {
     pub(super) hash: Hash,
     /// The version of the tree that made it.
     pub(super) version: u64,
     /// The page itself, if it is in memory.
-    pub(super) page: Option<Arc<Page>>,
+    pub(super) page: Option<Box<Page>>,
 }
 
-impl Child {
-    pub(super) const fn hash(&self) -> Hash {
-        match self {
-            Self::Leaf(leaf) => leaf.hash,
-            Self::Page(below) => below.hash,
-        }
-    }
+/// What stands in a place, to be changed there.
+pub(super) enum At<'a> {
+    Nothing,
+    Leaf(LeafReference),
+    Page(&'a mut Below),
 }
 
-/// The sixteen places of a page, each with its child.
-pub(super) type Places = [Option<Child>; PLACES];
-
-/// A page.
-#[derive(Clone, Debug, Default)]
+/// A page. Its children are in two lists, because most pages of a large tree have many of one kind, and short entries are quickly
+/// copied and found.
+#[derive(Debug, Default)]
 pub(super) struct Page {
+    /// Which places are taken.
     taken: u16,
-    leaves: u16,
-    /// Those of the places that are taken, in their order.
-    children: Vec<Child>,
+    /// Which of them by leaves.
+    leafy: u16,
+    /// Those, in the order of places.
+    leaves: Vec<LeafReference>,
+    /// The pages below, in the order of places.
+    pages: Vec<Below>,
     between: Option<Box<Between>>,
     /// The version of the tree in which it was last used: no page below was used later.
     pub(super) used: u64,
@@ -98,49 +83,81 @@ pub(super) enum Found<'a> {
     /// Nothing.
     Nothing,
     /// The only leaf of the subtree in which the key would stand.
-    Leaf(&'a Leaf),
+    Leaf(&'a LeafReference),
     /// Go on in this page.
     Page(&'a Below),
 }
 
 impl Page {
-    /// A page of these children. `before` is the page that it follows, if any, and `changed` says in which places
-    /// the two differ.
-    pub(super) fn of(places: Places, before: Option<&Self>, changed: u16, used: u64) -> Self {
-        let mut page = Self { used, ..Self::default() };
-        for (child, bit) in places.into_iter().zip(place_bits()) {
-            let Some(child) = child else { continue };
-            page.taken |= bit;
-            if matches!(child, Child::Leaf(_)) {
-                page.leaves |= bit;
-            }
-            page.children.push(child);
+    /// What stands in a place.
+    pub(super) fn at(&mut self, place: u8) -> At<'_> {
+        let bit = place_bit(place);
+        if self.leafy & bit != 0 {
+            return self.leaves.get(before(self.leafy, bit)).map_or(At::Nothing, |leaf| At::Leaf(*leaf));
         }
-        if page.children.len() > REMEMBER_ABOVE {
-            let known = before.and_then(|before| before.between.as_deref());
-            page.between = Some(Box::new(page.hash_between(known, changed)));
+        if self.taken & bit == 0 {
+            return At::Nothing;
         }
-        page
+        let at = before(self.taken & !self.leafy, bit);
+        self.pages.get_mut(at).map_or(At::Nothing, At::Page)
     }
 
-    /// Each place with its child.
-    pub(super) fn places(&self) -> Places {
-        let mut children = self.children.iter().cloned();
-        let mut places = [const { None }; PLACES];
-        for (place, bit) in places.iter_mut().zip(place_bits()) {
-            if self.taken & bit != 0 {
-                *place = children.next();
-            }
+    /// Takes out what stands in a place. The hashes in between are wrong until [`Page::rehash`].
+    pub(super) fn take(&mut self, place: u8) -> Option<Child> {
+        let bit = place_bit(place);
+        if self.taken & bit == 0 {
+            return None;
         }
-        places
+        let child = if self.leafy & bit != 0 {
+            Child::Leaf(self.leaves.remove(before(self.leafy, bit)))
+        } else {
+            Child::Page(self.pages.remove(before(self.taken & !self.leafy, bit)))
+        };
+        self.taken &= !bit;
+        self.leafy &= !bit;
+        Some(child)
+    }
+
+    /// Puts something into a place, or nothing. The hashes in between are wrong until [`Page::rehash`].
+    pub(super) fn set(&mut self, place: u8, child: Option<Child>) {
+        let bit = place_bit(place);
+        if let Some(Child::Leaf(leaf)) = &child
+            && self.leafy & bit != 0
+            && let Some(known) = self.leaves.get_mut(before(self.leafy, bit))
+        {
+            *known = *leaf;
+            return;
+        }
+        drop(self.take(place));
+        let Some(child) = child else { return };
+        self.taken |= bit;
+        match child {
+            Child::Leaf(leaf) => {
+                self.leafy |= bit;
+                self.leaves.insert(before(self.leafy, bit), leaf);
+            }
+            Child::Page(below) => self.pages.insert(before(self.taken & !self.leafy, bit), below),
+        }
+    }
+
+    /// Computes the hashes above the places that changed.
+    pub(super) fn rehash(&mut self, changed: u16) {
+        if self.taken.count_ones() <= REMEMBER_ABOVE {
+            self.between = None;
+            return;
+        }
+        match self.between.take() {
+            Some(mut between) => {
+                self.hash_between(&mut between, changed);
+                self.between = Some(between);
+            }
+            None => self.between = Some(Box::new(self.all_between())),
+        }
     }
 
     /// The only child, if it is a leaf.
-    pub(super) fn lone_leaf(&self) -> Option<Leaf> {
-        match self.children.as_slice() {
-            [Child::Leaf(leaf)] => Some(*leaf),
-            _ => None,
-        }
+    pub(super) fn lone_leaf(&self) -> Option<LeafReference> {
+        self.leaves.first().copied().filter(|_| self.taken.count_ones() == 1)
     }
 
     /// Whether there is no child.
@@ -148,161 +165,146 @@ impl Page {
         self.taken == 0
     }
 
-    /// The children.
-    pub(super) fn children(&self) -> &[Child] {
-        &self.children
+    /// The pages below.
+    pub(super) fn pages(&self) -> &[Below] {
+        &self.pages
     }
 
-    /// The children, to forget which pages are in memory.
-    pub(super) fn children_mut(&mut self) -> impl Iterator<Item = &mut Child> {
-        self.children.iter_mut()
+    /// The pages below, to forget which of them are in memory.
+    pub(super) fn pages_mut(&mut self) -> &mut [Below] {
+        &mut self.pages
     }
 
     /// The hash of the subtree that begins with this page.
     pub(super) fn hash(&self) -> Hash {
-        self.node_hashes().first().copied().unwrap_or(EMPTY_SUBTREE)
+        let root = |between: &Between| between.get(1).copied().unwrap_or(EMPTY_SUBTREE);
+        self.between.as_deref().map_or_else(|| root(&self.all_between()), root)
     }
 
     /// Goes down the four levels of the page towards `nibble`, noting the siblings from the top; none stands for an empty
     /// subtree.
     pub(super) fn descend(&self, nibble: u8, siblings: &mut Vec<Option<Hash>>) -> Found<'_> {
-        let hashes = self.node_hashes();
-        let hash_of = |node: usize| {
-            let covered = self.taken & COVERED.get(node).copied().unwrap_or(0);
-            let known = || hashes.get(node.wrapping_sub(1)).copied();
-            (covered != 0).then(known).flatten()
-        };
+        let between = self.between.as_deref().copied().unwrap_or_else(|| self.all_between());
         let mut node = 1;
         for level in (0..4u8).rev() {
             let side = usize::from(nibble >> level & 1);
-            siblings.push(hash_of(node << 1 | (side ^ 1)));
+            let sibling = node << 1 | (side ^ 1);
+            siblings.push((self.taken & covered(sibling) != 0).then(|| self.node_hash(&between, sibling)));
             node = node << 1 | side;
-            let covered = self.taken & COVERED.get(node).copied().unwrap_or(0);
-            if covered == 0 {
+            let taken = self.taken & covered(node);
+            if taken == 0 {
                 return Found::Nothing;
             }
-            if let Some(Child::Leaf(leaf)) = self.only_child(covered).filter(|_| self.leaves & covered != 0) {
-                return Found::Leaf(leaf);
+            if taken.count_ones() == 1 && self.leafy & taken != 0 {
+                return self.leaves.get(before(self.leafy, taken)).map_or(Found::Nothing, Found::Leaf);
             }
         }
-        match self.only_child(self.taken & COVERED.get(node).copied().unwrap_or(0)) {
-            Some(Child::Page(below)) => Found::Page(below),
-            Some(Child::Leaf(leaf)) => Found::Leaf(leaf),
-            None => Found::Nothing,
-        }
+        let at = before(self.taken & !self.leafy, covered(node));
+        self.pages.get(at).map_or(Found::Nothing, Found::Page)
     }
 
     /// About how many bytes it takes in memory, without the pages below.
     pub(super) fn cost(&self) -> usize {
-        let children = self.children.capacity().saturating_mul(size_of::<Child>());
+        let leaves = self.leaves.capacity().saturating_mul(size_of::<LeafReference>());
+        let pages = self.pages.capacity().saturating_mul(size_of::<Below>());
         let between = if self.between.is_some() { size_of::<Between>() } else { 0 };
-        children.saturating_add(between).saturating_add(size_of::<Self>()).saturating_add(COUNTS_BYTES)
+        [leaves, pages, between, ALLOCATED_BESIDE].into_iter().fold(size_of::<Self>(), usize::saturating_add)
     }
 
-    /// The child in the only place of these that is taken; none if several are.
-    fn only_child(&self, places: u16) -> Option<&Child> {
-        if places.count_ones() != 1 {
-            return None;
-        }
-        let below = self.taken & places.wrapping_sub(1);
-        usize::try_from(below.count_ones()).ok().and_then(|at| self.children.get(at))
+    /// The hashes of nodes 1 to 15.
+    fn all_between(&self) -> Between {
+        let mut between = [EMPTY_SUBTREE; PLACES];
+        self.hash_between(&mut between, u16::MAX);
+        between
     }
 
-    /// The hashes of nodes 1 to 31.
-    fn node_hashes(&self) -> [Hash; 2 * PLACES - 1] {
-        let between = match self.between.as_deref() {
-            Some(between) => *between,
-            None => self.hash_between(None, u16::MAX),
-        };
-        let mut hashes = [EMPTY_SUBTREE; 2 * PLACES - 1];
-        let all = between.into_iter().skip(1).chain(self.place_hashes());
-        hashes.iter_mut().zip(all).for_each(|(place, hash)| *place = hash);
-        hashes
-    }
-
-    fn place_hashes(&self) -> Between {
-        let mut children = self.children.iter();
-        let mut hashes = [EMPTY_SUBTREE; PLACES];
-        for (hash, bit) in hashes.iter_mut().zip(place_bits()) {
-            if self.taken & bit != 0 {
-                *hash = children.next().map_or(EMPTY_SUBTREE, Child::hash);
-            }
-        }
-        hashes
-    }
-
-    /// The hashes of nodes 1 to 15, from the lowest up. With those of the page before, only nodes above changed places
-    /// are computed.
-    fn hash_between(&self, known: Option<&Between>, changed: u16) -> Between {
-        let changed = if known.is_some() { changed } else { u16::MAX };
-        let places = self.place_hashes();
-        let mut hashes = known.copied().unwrap_or([EMPTY_SUBTREE; PLACES]);
-        for node in (1..PLACES).rev() {
-            let covers = COVERED.get(node).copied().unwrap_or(0);
-            if covers & changed == 0 {
-                continue;
-            }
-            let taken = self.taken & covers;
-            let lone = self.only_child(taken).filter(|_| self.leaves & taken != 0);
-            let hash = match lone {
-                _ if taken == 0 => EMPTY_SUBTREE,
-                Some(leaf) => leaf.hash(),
-                None => {
-                    let of = |node: usize| {
-                        let below = node.checked_sub(PLACES).map_or(hashes.get(node), |place| places.get(place));
-                        below.copied().unwrap_or(EMPTY_SUBTREE)
-                    };
-                    state_node_hash(&of(node << 1), &of(node << 1 | 1))
-                }
+    /// Computes the hashes of the nodes above changed places, from the lowest up.
+    fn hash_between(&self, between: &mut Between, changed: u16) {
+        for node in (1..PLACES).rev().filter(|node| covered(*node) & changed != 0) {
+            let taken = self.taken & covered(node);
+            let (left, right) = (node << 1, node << 1 | 1);
+            let hash = if taken == 0 {
+                EMPTY_SUBTREE
+            } else if taken.count_ones() == 1 && self.leafy & taken != 0 {
+                let side = if taken & covered(left) != 0 { left } else { right };
+                self.node_hash(between, side)
+            } else {
+                state_node_hash(&self.node_hash(between, left), &self.node_hash(between, right))
             };
-            if let Some(place) = hashes.get_mut(node) {
+            if let Some(place) = between.get_mut(node) {
                 *place = hash;
             }
         }
-        hashes
     }
 
-    /// As it is stored, by the version that makes it.
-    pub(super) fn encode(&self, version: u64) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.children.len().saturating_mul(size_of::<LeafReference>()));
+    /// The hash of a node; of a place, what its child has.
+    fn node_hash(&self, between: &Between, node: usize) -> Hash {
+        let Some(known) = between.get(node) else {
+            let bit = covered(node);
+            return if self.leafy & bit != 0 {
+                self.leaves.get(before(self.leafy, bit)).map_or(EMPTY_SUBTREE, LeafReference::hash)
+            } else if self.taken & bit != 0 {
+                self.pages.get(before(self.taken & !self.leafy, bit)).map_or(EMPTY_SUBTREE, |below| below.hash)
+            } else {
+                EMPTY_SUBTREE
+            };
+        };
+        *known
+    }
+
+    /// Adds what is stored of it, by the version that makes it.
+    pub(super) fn encode(&self, version: u64, bytes: &mut Vec<u8>) {
         bytes.extend(self.taken.to_le_bytes());
-        bytes.extend(self.leaves.to_le_bytes());
-        for child in &self.children {
-            match child {
-                Child::Leaf(Leaf { reference, .. }) => {
-                    bytes.extend(reference.key.as_bytes());
-                    bytes.extend(reference.value.as_bytes());
-                }
-                Child::Page(below) => {
-                    bytes.extend(below.hash.as_bytes());
-                    write_leb128(&mut bytes, version.saturating_sub(below.version));
-                }
+        bytes.extend(self.leafy.to_le_bytes());
+        let (mut leaves, mut pages) = (self.leaves.iter(), self.pages.iter());
+        for bit in place_bits().filter(|bit| self.taken & bit != 0) {
+            if self.leafy & bit != 0
+                && let Some(leaf) = leaves.next()
+            {
+                bytes.extend(leaf.key.as_bytes());
+                bytes.extend(leaf.value.as_bytes());
+            } else if let Some(below) = pages.next() {
+                bytes.extend(below.hash.as_bytes());
+                write_leb128(bytes, version.saturating_sub(below.version));
             }
         }
-        bytes
     }
 
     /// A stored page that this version made; none if the bytes are no page. Whoever knows its hash compares it.
     pub(super) fn decode(bytes: &[u8], version: u64, used: u64) -> Option<Self> {
         let mut rest = bytes;
         let taken = u16::from_le_bytes(*take(&mut rest)?);
-        let leaves = u16::from_le_bytes(*take(&mut rest)?);
-        if leaves & !taken != 0 {
+        let leafy = u16::from_le_bytes(*take(&mut rest)?);
+        if leafy & !taken != 0 {
             return None;
         }
-        let mut places = [const { None }; PLACES];
-        for (place, bit) in places.iter_mut().zip(place_bits()).filter(|(_, bit)| taken & bit != 0) {
-            *place = Some(if leaves & bit != 0 {
-                let (key, value) = (Hash::new(*take(&mut rest)?), Hash::new(*take(&mut rest)?));
-                Child::Leaf(Leaf::new(LeafReference { key, value }))
+        let mut page = Self { taken, leafy, used, ..Self::default() };
+        for bit in place_bits().filter(|bit| taken & bit != 0) {
+            let hash = Hash::new(*take(&mut rest)?);
+            if leafy & bit != 0 {
+                page.leaves.push(LeafReference { key: hash, value: Hash::new(*take(&mut rest)?) });
             } else {
-                let hash = Hash::new(*take(&mut rest)?);
                 let version = version.checked_sub(read_leb128(&mut rest)?)?;
-                Child::Page(Below { hash, version, page: None })
-            });
+                page.pages.push(Below { hash, version, page: None });
+            }
         }
-        rest.is_empty().then(|| Self::of(places, None, u16::MAX, used))
+        page.rehash(u16::MAX);
+        rest.is_empty().then_some(page)
     }
+}
+
+/// Which places a node covers.
+fn covered(node: usize) -> u16 {
+    COVERED.get(node).copied().unwrap_or(0)
+}
+
+fn place_bit(place: u8) -> u16 {
+    covered(usize::from(place) | PLACES)
+}
+
+/// How many places of a set are below this one.
+fn before(places: u16, bit: u16) -> usize {
+    usize::try_from((places & bit.wrapping_sub(1)).count_ones()).unwrap_or(0)
 }
 
 /// The bit of each place.
@@ -350,29 +352,33 @@ fn read_leb128(rest: &mut &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn leaf(byte: u8) -> Leaf {
-        Leaf::new(LeafReference { key: Hash::new([byte; 32]), value: Hash::new([byte ^ 0xff; 32]) })
+    fn leaf(byte: u8) -> Child {
+        Child::Leaf(LeafReference { key: Hash::new([byte; 32]), value: Hash::new([byte ^ 0xff; 32]) })
     }
 
-    fn page(of: &[(usize, u64)]) -> Page {
-        let mut places = [const { None }; PLACES];
-        for (place, age) in of {
-            let number = u8::try_from(*place).expect("small");
-            places[*place] = Some(match age {
-                0 => Child::Leaf(leaf(number)),
-                age => Child::Page(Below { hash: Hash::new([number; 32]), version: u64::MAX - age, page: None }),
-            });
+    fn page(of: &[(u8, u64)]) -> Page {
+        let mut page = Page::default();
+        for (place, age) in of.iter().rev() {
+            let below = |age| Child::Page(Below { hash: Hash::new([*place; 32]), version: u64::MAX - age, page: None });
+            page.set(*place, Some(if *age == 0 { leaf(*place) } else { below(age) }));
         }
-        Page::of(places, None, u16::MAX, 0)
+        page.rehash(u16::MAX);
+        page
+    }
+
+    fn encoded(page: &Page) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        page.encode(u64::MAX, &mut bytes);
+        bytes
     }
 
     #[test]
     fn stored_pages_come_back_and_have_one_form() {
-        for of in [&[][..], &[(3, 0)], &[(0, 1), (15, 127)], &[(1, 128), (2, 0), (7, u64::MAX), (8, 1 << 40)]] {
+        for of in [&[][..], &[(3u8, 0u64)], &[(0, 1), (15, 127)], &[(1, 128), (2, 0), (7, u64::MAX), (8, 1 << 40)]] {
             let page = page(of);
-            let bytes = page.encode(u64::MAX);
+            let bytes = encoded(&page);
             let back = Page::decode(&bytes, u64::MAX, 0).expect("a page");
-            assert_eq!((back.hash(), back.encode(u64::MAX)), (page.hash(), bytes.clone()));
+            assert_eq!((back.hash(), encoded(&back)), (page.hash(), bytes.clone()));
             assert!(Page::decode(&bytes[..bytes.len() - 1], u64::MAX, 0).is_none());
             assert!(Page::decode(&[&bytes[..], &[0]].concat(), u64::MAX, 0).is_none());
         }
@@ -384,14 +390,20 @@ mod tests {
 
     #[test]
     fn remembered_hashes_are_those_that_follow() {
-        let full: Vec<(usize, u64)> = (0..PLACES).map(|place| (place, place as u64 % 3)).collect();
-        let before = page(&full);
-        for place in 0..PLACES {
-            let mut places = before.places();
-            places[place] = (place % 2 == 0).then(|| Child::Leaf(leaf(0xe0)));
-            let next = Page::of(places.clone(), Some(&before), 1 << place, 0);
-            assert_eq!(next.hash(), Page::of(places, None, u16::MAX, 0).hash(), "{place}");
-            assert_ne!(next.hash(), before.hash());
+        let full: Vec<(u8, u64)> = (0..16).map(|place| (place, u64::from(place) % 3)).collect();
+        for emptied in [0, 5, 11, 12, 14] {
+            let mut known = page(&full);
+            (0..emptied).for_each(|place| known.set(place, None));
+            known.rehash(u16::MAX);
+            for place in 0..16 {
+                let before = known.hash();
+                known.set(place, (place % 2 == 0).then(|| leaf(0xe0 | place)));
+                known.rehash(1 << place);
+                let bytes = encoded(&known);
+                let anew = Page::decode(&bytes, u64::MAX, 0).expect("a page");
+                assert_eq!(known.hash(), anew.hash(), "{emptied}, {place}");
+                assert_eq!(known.hash() == before, place % 2 == 1 && place < emptied, "{emptied}, {place}");
+            }
         }
     }
 }

@@ -3,19 +3,17 @@
 //! What is in memory decides what a change costs, and nothing else: roots, stored bytes and errors of a whole store are the same
 //! with any bound and any number of threads.
 
-use std::sync::Arc;
-
 use althing_storage::{OrderedStore, WriteBatch};
 use althing_types::{Hash, StateProof};
 use sha2::{Digest as _, Sha256};
 
 use super::grow::{Change, Growth};
-use super::page::{Child, Page};
-use super::stored::{load_page, stale_record, stored_key};
+use super::page::Page;
+use super::stored::{load_page, stale_record};
 use super::{StateTree, proof};
 use crate::error::LedgerError;
 use crate::overlay::StateChange;
-use crate::space::{NODE, NODE_STALE};
+use crate::space::NODE_STALE;
 
 /// What a tree may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +35,10 @@ impl Default for TreeOptions {
 #[derive(Debug, Default)]
 pub struct PagedTree {
     options: TreeOptions,
-    /// The topmost page of the last version that is committed, as far as that is known.
+    /// The version that is in memory, if any is.
     root: Option<Root>,
-    /// What was grown and is not known to be committed.
-    grown: Option<Root>,
+    /// Whether that version is committed.
+    is_kept: bool,
     /// The version when pages were last forgotten.
     forgotten_at: u64,
 }
@@ -81,12 +79,13 @@ impl PagedTree {
         proof::prove(store, version, key)
     }
 
-    /// The version below `version`, from memory or from the store. Below version 0 there is nothing.
+    /// The version below `version`, from memory or from the store. Below version 0 there is nothing. A version in memory
+    /// that was not committed is forgotten with all of its pages.
     fn below<S: OrderedStore>(&mut self, store: &S, version: u64) -> Result<Root, LedgerError> {
         let Some(below) = version.checked_sub(1) else {
             return Ok(Root { version: 0, page: Page::default(), bytes: 0 });
         };
-        match self.root.take().filter(|root| root.version == below) {
+        match self.root.take().filter(|root| self.is_kept && root.version == below) {
             Some(root) => Ok(root),
             None => {
                 let page = load_page(store, below, &Hash::ZERO, 0, None)?;
@@ -118,35 +117,30 @@ impl StateTree for PagedTree {
         changes: &[StateChange],
         batch: &mut WriteBatch,
     ) -> Result<Hash, LedgerError> {
-        self.grown = None;
-        let below = self.below(store, version)?;
+        let mut root = self.below(store, version)?;
         let mut changes: Vec<Change> = changes
             .iter()
             .map(|(key, value)| Change { key: key.tree_key(), value: value.as_deref().map(hash_of) })
             .collect();
         changes.sort_unstable_by_key(|change| change.key);
         let mut growth = Growth::new(store, version);
-        let page = growth.grow(&below.page, &changes, self.options.threads);
-        let bytes = below.bytes.saturating_add(growth.grown.entered).saturating_sub(growth.grown.left);
-        self.root = Some(below);
-        let page = page?;
-        let root = page.hash();
+        growth.grow(&mut root.page, &changes, self.options.threads)?;
         let mut grown = growth.grown;
         grown.stale.sort_unstable();
-        batch.put(NODE, stored_key(version, &Hash::ZERO, 0), page.encode(version));
-        grown.written.into_iter().for_each(|(key, bytes)| batch.put(NODE, key, bytes));
+        root.version = version;
+        root.bytes = root.bytes.saturating_add(grown.entered).saturating_sub(grown.left);
+        let hash = root.page.hash();
+        grown.store(batch);
         if version > 0 {
             batch.put(NODE_STALE, version.to_be_bytes(), stale_record(version, &grown.stale));
         }
-        self.grown = Some(Root { version, page, bytes });
-        Ok(root)
+        (self.root, self.is_kept) = (Some(root), false);
+        Ok(hash)
     }
 
     fn keep(&mut self) {
-        if let Some(grown) = self.grown.take() {
-            self.root = Some(grown);
-            self.forget();
-        }
+        self.is_kept = true;
+        self.forget();
     }
 }
 
@@ -157,13 +151,12 @@ fn hash_of(value: &[u8]) -> Hash {
 /// Forgets the pages below a page that were last used before a version; how many bytes that freed.
 fn forget_below(page: &mut Page, used_from: u64) -> usize {
     let mut freed = 0usize;
-    for child in page.children_mut() {
-        let Child::Page(below) = child else { continue };
+    for below in page.pages_mut() {
         let Some(known) = &mut below.page else { continue };
         if known.used < used_from {
             freed = freed.saturating_add(cost_of(known));
             below.page = None;
-        } else if let Some(known) = Arc::get_mut(known) {
+        } else {
             freed = freed.saturating_add(forget_below(known, used_from));
         }
     }
@@ -172,9 +165,6 @@ fn forget_below(page: &mut Page, used_from: u64) -> usize {
 
 /// Bytes of a page and of all below it that are in memory.
 fn cost_of(page: &Page) -> usize {
-    let below = page.children().iter().map(|child| match child {
-        Child::Page(below) => below.page.as_deref().map_or(0, cost_of),
-        Child::Leaf(_) => 0,
-    });
+    let below = page.pages().iter().filter_map(|below| below.page.as_deref()).map(cost_of);
     below.fold(page.cost(), usize::saturating_add)
 }

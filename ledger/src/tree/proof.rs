@@ -16,11 +16,11 @@ pub(super) fn prove<S: OrderedStore>(store: &S, version: u64, key: &Hash) -> Res
         let page = load_page(store, version, key, depth, hash)?;
         // Only the topmost page can hold fewer than two leaves.
         if page.is_empty() || page.lone_leaf().is_some() {
-            return finished(page.lone_leaf().map(|leaf| leaf.reference), siblings);
+            return finished(page.lone_leaf(), siblings);
         }
         match page.descend(nibble(key, depth), &mut siblings) {
             Found::Nothing => return finished(None, siblings),
-            Found::Leaf(leaf) => return finished(Some(leaf.reference), siblings),
+            Found::Leaf(leaf) => return finished(Some(*leaf), siblings),
             Found::Page(below) => (version, hash) = (below.version, Some(below.hash)),
         }
     }

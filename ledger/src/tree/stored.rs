@@ -16,27 +16,47 @@ pub(super) fn nibble(key: &Hash, place: usize) -> u8 {
     if place & 1 == 0 { byte >> 4 } else { byte & 0x0f }
 }
 
-/// The stored key of a page: the version that made it, how many nibbles of the tree keys below it are its path, and
-/// these, two in a byte. So pages are appended in the order of versions.
-pub(super) fn stored_key(version: u64, key: &Hash, depth: usize) -> Vec<u8> {
-    let mut stored = version.to_be_bytes().to_vec();
-    // A path has fewer than 64 nibbles.
-    stored.push(u8::try_from(depth).unwrap_or(u8::MAX));
-    stored.extend(key.as_bytes().iter().take(depth >> 1));
-    if depth & 1 == 1 {
-        stored.push(nibble(key, depth.saturating_sub(1)) << 4);
+/// Bytes of the longest stored key: version, length, and a path of 63 nibbles.
+const KEY_BYTES_MAX: usize = 41;
+
+/// The stored key of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct PageKey {
+    bytes: [u8; KEY_BYTES_MAX],
+    length: usize,
+}
+
+impl PageKey {
+    /// The version that made the page, how many nibbles of the tree keys below it are its path, and these, two in a byte. So
+    /// pages are appended in the order of versions.
+    pub(super) fn new(version: u64, key: &Hash, depth: usize) -> Self {
+        let mut bytes = [0; KEY_BYTES_MAX];
+        // A path has fewer than 64 nibbles.
+        let depth_byte = u8::try_from(depth).unwrap_or(u8::MAX);
+        let path = key.as_bytes().iter().copied().take(depth >> 1);
+        let last = (depth & 1 == 1).then(|| nibble(key, depth.saturating_sub(1)) << 4);
+        let all = version.to_be_bytes().into_iter().chain([depth_byte]).chain(path).chain(last);
+        let mut length = 0usize;
+        for (place, byte) in bytes.iter_mut().zip(all) {
+            *place = byte;
+            length = length.saturating_add(1);
+        }
+        Self { bytes, length }
     }
-    stored
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&self.bytes)
+    }
 }
 
 /// The keys of the pages that a version replaced, the topmost of the one before among them, each behind its length. Nothing
 /// removes them yet: pruning will.
-pub(super) fn stale_record(version: u64, stale: &[Vec<u8>]) -> Vec<u8> {
-    let topmost = stored_key(version.saturating_sub(1), &Hash::ZERO, 0);
+pub(super) fn stale_record(version: u64, stale: &[PageKey]) -> Vec<u8> {
+    let topmost = PageKey::new(version.saturating_sub(1), &Hash::ZERO, 0);
     let mut record = Vec::new();
     for key in std::iter::once(&topmost).chain(stale) {
-        record.push(u8::try_from(key.len()).unwrap_or(u8::MAX));
-        record.extend(key);
+        record.push(u8::try_from(key.length).unwrap_or(u8::MAX));
+        record.extend(key.as_bytes());
     }
     record
 }
@@ -49,7 +69,7 @@ pub(super) fn load_page<S: OrderedStore>(
     depth: usize,
     hash: Option<Hash>,
 ) -> Result<Page, LedgerError> {
-    let bytes = store.get(NODE, &stored_key(version, key, depth))?;
+    let bytes = store.get(NODE, PageKey::new(version, key, depth).as_bytes())?;
     let page = bytes.and_then(|bytes| Page::decode(&bytes, version, version));
     let whole = page.filter(|page| hash.is_none_or(|hash| page.hash() == hash));
     whole.ok_or_else(|| LedgerError::corrupt("a page of the state tree"))

@@ -7,7 +7,7 @@ use althing_types::{Hash, LeafReference, StateKey, Text, merkle_root};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::page::{Child, Page};
+use super::page::{At, Page};
 use super::stored::load_page;
 use super::{JmtTree, PagedTree, StateTree as _, TreeOptions};
 use crate::error::LedgerError;
@@ -237,20 +237,20 @@ fn stale_keys(record: &[u8]) -> Option<Vec<&[u8]>> {
 
 /// Pages of a version, all of which must be whole.
 fn pages_of(store: &impl OrderedStore, version: u64) -> usize {
-    fn below(store: &impl OrderedStore, page: &Page, path: &mut Vec<u8>) -> usize {
+    fn below(store: &impl OrderedStore, page: &mut Page, path: &mut Vec<u8>) -> usize {
         let mut pages = 1;
-        for (place, child) in (0u8..).zip(page.places()) {
-            let Some(Child::Page(child)) = child else { continue };
+        for place in 0..16 {
+            let At::Page(child) = page.at(place) else { continue };
             path.push(place);
             let mut key = [0; 32];
             path.iter().enumerate().for_each(|(at, nibble)| key[at / 2] |= nibble << (4 * (1 - at % 2)));
-            let page = load_page(store, child.version, &Hash::new(key), path.len(), Some(child.hash)).expect("whole");
-            pages += below(store, &page, path);
+            let page = load_page(store, child.version, &Hash::new(key), path.len(), Some(child.hash));
+            pages += below(store, &mut page.expect("whole"), path);
             path.pop();
         }
         pages
     }
-    below(store, &load_page(store, version, &Hash::ZERO, 0, None).expect("whole"), &mut Vec::new())
+    below(store, &mut load_page(store, version, &Hash::ZERO, 0, None).expect("whole"), &mut Vec::new())
 }
 
 #[test]

@@ -250,9 +250,27 @@ impl Subject for OnDisk {
     }
 }
 
+/// A change that owns its bytes.
+#[derive(Clone, Debug)]
+enum Owned {
+    Put { space: Space, key: Vec<u8>, value: Vec<u8> },
+    Delete { space: Space, key: Vec<u8> },
+    DeleteRange { space: Space, from: Vec<u8>, to: Vec<u8> },
+}
+
+impl Owned {
+    fn add_to(&self, batch: &mut WriteBatch) {
+        match self {
+            Self::Put { space, key, value } => batch.put(*space, key, value),
+            Self::Delete { space, key } => batch.delete(*space, key),
+            Self::DeleteRange { space, from, to } => batch.delete_range(*space, from, to),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Call {
-    Commit(Vec<Change>),
+    Commit(Vec<Owned>),
     Get(Space, Vec<u8>),
     GetMany(Space, Vec<Vec<u8>>),
     Scan { space: Space, from: Vec<u8>, to: Option<Vec<u8>>, ascending: bool, limit: usize },
@@ -277,11 +295,11 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn change() -> impl Strategy<Value = Change> {
+fn change() -> impl Strategy<Value = Owned> {
     prop_oneof![
-        5 => (space(), key(), value()).prop_map(|(space, key, value)| Change::Put { space, key, value }),
-        2 => (space(), key()).prop_map(|(space, key)| Change::Delete { space, key }),
-        2 => (space(), key(), key()).prop_map(|(space, from, to)| Change::DeleteRange { space, from, to }),
+        5 => (space(), key(), value()).prop_map(|(space, key, value)| Owned::Put { space, key, value }),
+        2 => (space(), key()).prop_map(|(space, key)| Owned::Delete { space, key }),
+        2 => (space(), key(), key()).prop_map(|(space, from, to)| Owned::DeleteRange { space, from, to }),
     ]
 }
 
@@ -302,11 +320,11 @@ fn call() -> impl Strategy<Value = Call> {
 struct Model(BTreeMap<(Space, Vec<u8>), Vec<u8>>);
 
 impl Model {
-    fn apply(&mut self, change: Change) {
+    fn apply(&mut self, change: Owned) {
         match change {
-            Change::Put { space, key, value } => drop(self.0.insert((space, key), value)),
-            Change::Delete { space, key } => self.0.retain(|held, _| *held != (space, key.clone())),
-            Change::DeleteRange { space, from, to } => {
+            Owned::Put { space, key, value } => drop(self.0.insert((space, key), value)),
+            Owned::Delete { space, key } => self.0.retain(|held, _| *held != (space, key.clone())),
+            Owned::DeleteRange { space, from, to } => {
                 self.0.retain(|(held, key), _| *held != space || *key < from || *key >= to);
             }
         }
@@ -328,7 +346,9 @@ fn agree(subject: &mut dyn Subject, calls: &[Call]) -> Result<(), TestCaseError>
     for call in calls {
         match call {
             Call::Commit(changes) => {
-                subject.store().commit(WriteBatch { changes: changes.clone() }).expect("committed");
+                let mut batch = WriteBatch::default();
+                changes.iter().for_each(|change| change.add_to(&mut batch));
+                subject.store().commit(batch).expect("committed");
                 changes.iter().for_each(|change| model.apply(change.clone()));
             }
             Call::Get(space, key) => {
