@@ -49,9 +49,8 @@ impl<S: OrderedStore> Ledger<S> {
     /// [`LedgerError::Version`] or [`LedgerError::OtherChain`] if the store is not this version's or not this chain's,
     /// [`LedgerError::Corrupt`] if what it continues from is missing or does not fit together, and what the store says.
     pub fn open(store: Arc<S>, genesis: &Genesis) -> Result<Self, LedgerError> {
-        let mut tree = PagedTree::default();
         match load::<u32, S>(&store, META, META_SCHEMA, "the form of the store")? {
-            None => create(&*store, &mut tree, genesis)?,
+            None => create(&*store, genesis)?,
             Some(SCHEMA_VERSION) => {}
             Some(found) => return Err(LedgerError::Version { found, expected: SCHEMA_VERSION }),
         }
@@ -61,9 +60,7 @@ impl<S: OrderedStore> Ledger<S> {
             return Err(LedgerError::OtherChain { found, expected: genesis.hash() });
         }
         let head = Head::load(&*store)?;
-        if PagedTree::root(&*store, head.tree_version)? != head.summary.state_root {
-            return Err(LedgerError::corrupt("the root of the state tree"));
-        }
+        let tree = PagedTree::open(&*store, head.tree_version, head.summary.state_root)?;
         let head = Arc::new(RwLock::new(Arc::new(head)));
         Ok(Self { store, tree, chain: found, params: *genesis.params(), head })
     }
@@ -183,7 +180,7 @@ impl<S: OrderedStore> Ledger<S> {
 }
 
 /// Writes the state of genesis and height 0 into an empty store.
-fn create<S: OrderedStore>(store: &S, tree: &mut PagedTree, genesis: &Genesis) -> Result<(), LedgerError> {
+fn create<S: OrderedStore>(store: &S, genesis: &Genesis) -> Result<(), LedgerError> {
     if store.get(HEADER, &by_height(Height::ZERO))?.is_some() {
         return Err(LedgerError::corrupt("the form of the store"));
     }
@@ -191,7 +188,7 @@ fn create<S: OrderedStore>(store: &S, tree: &mut PagedTree, genesis: &Genesis) -
     let id = header.id();
     let changes = genesis_state::entries(genesis);
     let mut batch = WriteBatch::default();
-    let state_root = tree.grow(store, 0, &changes, &mut batch)?;
+    let state_root = PagedTree::default().grow(store, 0, &changes, &mut batch)?;
     let nothing = Executed {
         included: Vec::new(),
         traces: Vec::new(),
@@ -209,7 +206,6 @@ fn create<S: OrderedStore>(store: &S, tree: &mut PagedTree, genesis: &Genesis) -
     batch.put(META, META_SCHEMA, encode(&SCHEMA_VERSION));
     batch.put(META, META_CHAIN, encode(&genesis.hash()));
     store.commit(batch)?;
-    tree.keep();
     Ok(())
 }
 

@@ -81,7 +81,8 @@ impl<S: OrderedStore> Reader<S> {
         let summary_proof = self.prove_summary(height)?;
         let executed = self.executed(height)?.ok_or_else(|| LedgerError::corrupt("a summary"))?;
         let values = keys.iter().map(|key| self.state(key, height)).collect::<Result<_, _>>()?;
-        let proofs = keys.iter().map(|key| PagedTree::prove(&*self.store, executed.tree_version, &key.tree_key()));
+        let (version, root) = (executed.tree_version, executed.summary.state_root);
+        let proofs = keys.iter().map(|key| PagedTree::prove(&*self.store, version, root, &key.tree_key()));
         Ok(ProvenState { height, values, proofs: proofs.collect::<Result<_, _>>()?, summary_proof })
     }
 

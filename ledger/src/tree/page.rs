@@ -165,6 +165,12 @@ impl Page {
         self.taken == 0
     }
 
+    /// The leaves, each with its place.
+    pub(super) fn leaves(&self) -> impl Iterator<Item = (u8, &LeafReference)> {
+        let places = (0u8..).zip(place_bits()).filter(|(_, bit)| self.leafy & bit != 0);
+        places.map(|(place, _)| place).zip(&self.leaves)
+    }
+
     /// The pages below.
     pub(super) fn pages(&self) -> &[Below] {
         &self.pages

@@ -39,8 +39,8 @@ pub struct PagedTree {
     root: Option<Root>,
     /// Whether that version is committed.
     is_kept: bool,
-    /// The version when pages were last forgotten.
-    forgotten_at: u64,
+    /// No page in memory was last used before this version.
+    used_from: u64,
 }
 
 /// A version in memory.
@@ -58,6 +58,16 @@ impl PagedTree {
         Self { options, ..Self::default() }
     }
 
+    /// The tree of a store, at a version of which the root is known.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Corrupt`] if the topmost page is not there, is damaged, or has another hash.
+    pub(crate) fn open<S: OrderedStore>(store: &S, version: u64, root: Hash) -> Result<Self, LedgerError> {
+        let page = load_page(store, version, &Hash::ZERO, 0, Some(root))?;
+        Ok(Self { root: Some(Root { version, page, bytes: 0 }), is_kept: true, ..Self::default() })
+    }
+
     /// Bytes of memory that its pages take, about.
     pub fn memory_bytes(&self) -> usize {
         self.root.as_ref().map_or(0, |root| root.bytes)
@@ -69,14 +79,14 @@ impl PagedTree {
         self.root.as_ref().map_or(0, |root| cost_of(&root.page) - root.page.cost())
     }
 
-    /// The root of a version.
-    pub(crate) fn root<S: OrderedStore>(store: &S, version: u64) -> Result<Hash, LedgerError> {
-        load_page(store, version, &Hash::ZERO, 0, None).map(|page| page.hash())
-    }
-
-    /// The path to a tree key in a version: what stands there, or that nothing does.
-    pub(crate) fn prove<S: OrderedStore>(store: &S, version: u64, key: &Hash) -> Result<StateProof, LedgerError> {
-        proof::prove(store, version, key)
+    /// The path to a tree key in a version with this root: what stands there, or that nothing does.
+    pub(crate) fn prove<S: OrderedStore>(
+        store: &S,
+        version: u64,
+        root: Hash,
+        key: &Hash,
+    ) -> Result<StateProof, LedgerError> {
+        proof::prove(store, version, root, key)
     }
 
     /// The version below `version`, from memory or from the store. Below version 0 there is nothing. A version in memory
@@ -94,18 +104,22 @@ impl PagedTree {
         }
     }
 
-    /// Forgets pages that were not used since this was done last, if too many are in memory; and if these are too few,
-    /// all that the last version did not use.
+    /// Forgets the pages that were not used for the longest time, if too many are in memory.
     fn forget(&mut self) {
-        let (most, since) = (self.options.memory_bytes, self.forgotten_at);
+        let most = self.options.memory_bytes;
         let Some(root) = self.root.as_mut().filter(|root| root.bytes > most) else { return };
-        for used_from in [since, root.version, u64::MAX] {
-            // Room for some blocks, so that not each of them has to look for more.
-            if root.bytes > most.saturating_sub(most / 4) {
-                root.bytes = root.bytes.saturating_sub(forget_below(&mut root.page, used_from));
-            }
+        // Room for some blocks, so that not each of them has to look for more.
+        let enough = most.saturating_sub(most / 4);
+        let mut from = self.used_from;
+        while root.bytes > enough && from < root.version {
+            // The older half of the versions in which pages were used.
+            from = from.midpoint(root.version).max(from.saturating_add(1));
+            root.bytes = root.bytes.saturating_sub(forget_below(&mut root.page, from));
         }
-        self.forgotten_at = root.version;
+        if root.bytes > enough {
+            root.bytes = root.bytes.saturating_sub(forget_below(&mut root.page, u64::MAX));
+        }
+        self.used_from = from;
     }
 }
 
@@ -123,6 +137,9 @@ impl StateTree for PagedTree {
             .map(|(key, value)| Change { key: key.tree_key(), value: value.as_deref().map(hash_of) })
             .collect();
         changes.sort_unstable_by_key(|change| change.key);
+        if changes.array_windows().any(|[one, next]| one.key == next.key) {
+            return Err(LedgerError::corrupt("the changes of a block, which name a key twice,"));
+        }
         let mut growth = Growth::new(store, version);
         growth.grow(&mut root.page, &changes, self.options.threads)?;
         let mut grown = growth.grown;

@@ -7,13 +7,18 @@ use super::page::Found;
 use super::stored::{NIBBLES, load_page, nibble};
 use crate::error::LedgerError;
 
-/// The path to a tree key in a version of the tree. Every page below the topmost is held against its hash, so that what
-/// is damaged is an error and no proof.
-pub(super) fn prove<S: OrderedStore>(store: &S, version: u64, key: &Hash) -> Result<StateProof, LedgerError> {
+/// The path to a tree key in a version of the tree with this root. Every page is held against its hash, so that what is
+/// damaged is an error and no proof.
+pub(super) fn prove<S: OrderedStore>(
+    store: &S,
+    version: u64,
+    root: Hash,
+    key: &Hash,
+) -> Result<StateProof, LedgerError> {
     let mut siblings = Vec::new();
-    let (mut version, mut hash) = (version, None);
+    let (mut version, mut hash) = (version, root);
     for depth in 0..NIBBLES {
-        let page = load_page(store, version, key, depth, hash)?;
+        let page = load_page(store, version, key, depth, Some(hash))?;
         // Only the topmost page can hold fewer than two leaves.
         if page.is_empty() || page.lone_leaf().is_some() {
             return finished(page.lone_leaf(), siblings);
@@ -21,7 +26,7 @@ pub(super) fn prove<S: OrderedStore>(store: &S, version: u64, key: &Hash) -> Res
         match page.descend(nibble(key, depth), &mut siblings) {
             Found::Nothing => return finished(None, siblings),
             Found::Leaf(leaf) => return finished(Some(*leaf), siblings),
-            Found::Page(below) => (version, hash) = (below.version, Some(below.hash)),
+            Found::Page(below) => (version, hash) = (below.version, below.hash),
         }
     }
     Err(LedgerError::corrupt("the depth of the state tree"))

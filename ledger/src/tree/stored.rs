@@ -61,7 +61,8 @@ pub(super) fn stale_record(version: u64, stale: &[PageKey]) -> Vec<u8> {
     record
 }
 
-/// Reads a page on the way to `key`, and holds it against the hash that is known of it.
+/// Reads a page on the way to `key`, and holds it against the hash that is known of it. The hash does not say in which place of
+/// an otherwise empty part of the page a leaf stands; its own key does.
 pub(super) fn load_page<S: OrderedStore>(
     store: &S,
     version: u64,
@@ -71,6 +72,7 @@ pub(super) fn load_page<S: OrderedStore>(
 ) -> Result<Page, LedgerError> {
     let bytes = store.get(NODE, PageKey::new(version, key, depth).as_bytes())?;
     let page = bytes.and_then(|bytes| Page::decode(&bytes, version, version));
+    let page = page.filter(|page| page.leaves().all(|(place, leaf)| nibble(&leaf.key, depth) == place));
     let whole = page.filter(|page| hash.is_none_or(|hash| page.hash() == hash));
     whole.ok_or_else(|| LedgerError::corrupt("a page of the state tree"))
 }

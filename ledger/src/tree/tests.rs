@@ -88,10 +88,9 @@ fn check(history: Vec<BTreeMap<u16, Option<u8>>>, chosen: usize, reopen_every: u
         versions.push((root, model.clone()));
     }
     for (version, (root, model)) in (0u64..).zip(versions) {
-        assert_eq!(PagedTree::root(&*store, version).expect("there"), root);
         for number in 0..40 {
             let key = key(number);
-            let proof = PagedTree::prove(&*store, version, &key.tree_key()).expect("provable");
+            let proof = PagedTree::prove(&*store, version, root, &key.tree_key()).expect("provable");
             let value = model.get(&key).map(Vec::as_slice);
             assert_eq!(proof.verify(&root, &key, value), Ok(()), "version {version}, key {number}");
         }
@@ -145,7 +144,7 @@ fn what_was_not_committed_is_forgotten() {
     assert_ne!(dropped, kept);
     store.commit(batch).expect("written");
     tree.keep();
-    assert_eq!(PagedTree::root(&*store, 1).expect("there"), kept);
+    assert!(PagedTree::open(&*store, 1, kept).is_ok() && PagedTree::open(&*store, 1, dropped).is_err());
     let model = Model::from([(key(1), vec![3])]);
     assert_eq!(grow(&mut tree, 2, 3).0, root_of(&model));
 }
@@ -186,16 +185,54 @@ fn memory_and_threads_change_no_stored_byte() {
 }
 
 #[test]
-fn memory_is_counted_as_it_is() {
-    let (mut tree, store) = tree_of(3_000, TreeOptions::default());
-    for version in 1..10u64 {
-        let changes: Vec<StateChange> =
-            (0..300u16).map(|n| (key(n * 11), (n % 3 != 0 || version % 2 == 0).then(|| vec![version as u8]))).collect();
+fn memory_is_counted_as_it_is_and_the_oldest_pages_are_forgotten_first() {
+    for memory_bytes in [256 << 20, 400_000, 200_000] {
+        let (mut tree, store) = tree_of(3_000, TreeOptions { memory_bytes, threads: 1 });
+        let mut least = usize::MAX;
+        for version in 1..40u64 {
+            let set = |n: u16| (!n.is_multiple_of(3) || version.is_multiple_of(2)).then(|| vec![version as u8]);
+            let numbers = (0..20u16).map(|n| (n * 149 + version as u16 * 61) % 3_000);
+            let changes: BTreeMap<StateKey, Option<Vec<u8>>> = numbers.map(|n| (key(n), set(n))).collect();
+            let changes: Vec<StateChange> = changes.into_iter().collect();
+            let mut batch = WriteBatch::default();
+            tree.grow(&*store, version, &changes, &mut batch).expect("grown");
+            store.commit(batch).expect("written");
+            tree.keep();
+            assert_eq!(tree.memory_bytes(), tree.counted(), "version {version}");
+            assert!(tree.memory_bytes() <= memory_bytes);
+            least = if version < 20 { usize::MAX } else { least.min(tree.memory_bytes()) };
+        }
+        // What was used lately is kept, not only what the last block used.
+        assert!(least > memory_bytes.min(300_000) / 4, "{least} of {memory_bytes}");
+    }
+}
+
+#[test]
+fn a_key_that_is_named_twice_is_refused() {
+    let (mut tree, store) = tree_of(10, TreeOptions::default());
+    let changes = vec![(key(90), Some(vec![1])), (key(90), Some(vec![2]))];
+    let refused = tree.grow(&*store, 1, &changes, &mut WriteBatch::default());
+    assert!(matches!(refused, Err(LedgerError::Corrupt { .. })));
+}
+
+#[test]
+fn a_leaf_in_another_place_than_its_own_is_damage() {
+    let (store, mut tree) = (store(), PagedTree::default());
+    let mut batch = WriteBatch::default();
+    let root = tree.grow(&*store, 0, &[(key(1), Some(vec![1]))], &mut batch).expect("grown");
+    store.commit(batch).expect("written");
+    let topmost = [0; 9];
+    let page = store.get(NODE, &topmost).expect("read").expect("there");
+    assert!(PagedTree::open(&*store, 0, root).is_ok());
+    for place in 0..16 {
+        let mut moved = page.clone();
+        moved[..2].copy_from_slice(&(1u16 << place).to_le_bytes());
+        moved[2..4].copy_from_slice(&(1u16 << place).to_le_bytes());
+        let is_its_own = moved == page;
         let mut batch = WriteBatch::default();
-        tree.grow(&*store, version, &changes, &mut batch).expect("grown");
+        batch.put(NODE, topmost, moved);
         store.commit(batch).expect("written");
-        tree.keep();
-        assert_eq!(tree.memory_bytes(), tree.counted(), "version {version}");
+        assert_eq!(PagedTree::open(&*store, 0, root).is_ok(), is_its_own, "{place}");
     }
 }
 
@@ -256,9 +293,10 @@ fn pages_of(store: &impl OrderedStore, version: u64) -> usize {
 #[test]
 fn damaged_pages_are_errors() {
     let (_, store) = tree_of(600, TreeOptions::default());
+    let changes: BTreeMap<StateKey, Vec<u8>> = (0..600).map(|number| (key(number), vec![0])).collect();
+    let root = root_of(&changes);
     let all = Scan { from: &[], to: None, order: Order::Ascending, limit: SCAN_ENTRIES_MAX };
     let pages = store.scan(NODE, all).expect("read");
-    let root = PagedTree::root(&*store, 0).expect("there");
     let (mut refused, mut proven) = (0, 0);
     for (page, bytes) in pages.iter().step_by(7) {
         for bit in [0, 17, 8 * bytes.len() / 2, 8 * bytes.len() - 1] {
@@ -268,13 +306,11 @@ fn damaged_pages_are_errors() {
             batch.put(NODE, page.clone(), damaged);
             store.commit(batch).expect("written");
             for number in 0..600 {
-                match PagedTree::prove(&*store, 0, &key(number).tree_key()) {
-                    Ok(proof) if page[8] > 0 => {
+                match PagedTree::prove(&*store, 0, root, &key(number).tree_key()) {
+                    Ok(proof) => {
                         assert_eq!(proof.verify(&root, &key(number), Some(&[0])), Ok(()));
                         proven += 1;
                     }
-                    // The topmost page is held against the head's root when a ledger is opened.
-                    Ok(_) => {}
                     Err(error) => {
                         assert!(matches!(error, LedgerError::Corrupt { .. }), "{error}");
                         refused += 1;
