@@ -277,14 +277,14 @@ impl Page {
     }
 
     /// A stored page that this version made; none if the bytes are no page. Whoever knows its hash compares it.
-    pub(super) fn decode(bytes: &[u8], version: u64, used: u64) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8], version: u64) -> Option<Self> {
         let mut rest = bytes;
         let taken = u16::from_le_bytes(*take(&mut rest)?);
         let leafy = u16::from_le_bytes(*take(&mut rest)?);
         if leafy & !taken != 0 {
             return None;
         }
-        let mut page = Self { taken, leafy, used, ..Self::default() };
+        let mut page = Self { taken, leafy, ..Self::default() };
         for bit in place_bits().filter(|bit| taken & bit != 0) {
             let hash = Hash::new(*take(&mut rest)?);
             if leafy & bit != 0 {
@@ -383,14 +383,14 @@ mod tests {
         for of in [&[][..], &[(3u8, 0u64)], &[(0, 1), (15, 127)], &[(1, 128), (2, 0), (7, u64::MAX), (8, 1 << 40)]] {
             let page = page(of);
             let bytes = encoded(&page);
-            let back = Page::decode(&bytes, u64::MAX, 0).expect("a page");
+            let back = Page::decode(&bytes, u64::MAX).expect("a page");
             assert_eq!((back.hash(), encoded(&back)), (page.hash(), bytes.clone()));
-            assert!(Page::decode(&bytes[..bytes.len() - 1], u64::MAX, 0).is_none());
-            assert!(Page::decode(&[&bytes[..], &[0]].concat(), u64::MAX, 0).is_none());
+            assert!(Page::decode(&bytes[..bytes.len() - 1], u64::MAX).is_none());
+            assert!(Page::decode(&[&bytes[..], &[0]].concat(), u64::MAX).is_none());
         }
         // A leaf in a place that is not taken, an age before version 0, and a number in a long form.
-        assert!(Page::decode(&[1, 0, 2, 0], 9, 0).is_none());
-        let aged = |age: &[u8]| Page::decode(&[&[1, 0, 0, 0][..], &[7; 32], age].concat(), 9, 0).is_some();
+        assert!(Page::decode(&[1, 0, 2, 0], 9).is_none());
+        let aged = |age: &[u8]| Page::decode(&[&[1, 0, 0, 0][..], &[7; 32], age].concat(), 9).is_some();
         assert!(aged(&[9]) && !aged(&[10]) && !aged(&[0x89, 0]) && !aged(&[0xff; 10]));
     }
 
@@ -406,7 +406,7 @@ mod tests {
                 known.set(place, (place % 2 == 0).then(|| leaf(0xe0 | place)));
                 known.rehash(1 << place);
                 let bytes = encoded(&known);
-                let anew = Page::decode(&bytes, u64::MAX, 0).expect("a page");
+                let anew = Page::decode(&bytes, u64::MAX).expect("a page");
                 assert_eq!(known.hash(), anew.hash(), "{emptied}, {place}");
                 assert_eq!(known.hash() == before, place % 2 == 1 && place < emptied, "{emptied}, {place}");
             }

@@ -71,7 +71,7 @@ pub(super) fn load_page<S: OrderedStore>(
     hash: Option<Hash>,
 ) -> Result<Page, LedgerError> {
     let bytes = store.get(NODE, PageKey::new(version, key, depth).as_bytes())?;
-    let page = bytes.and_then(|bytes| Page::decode(&bytes, version, version));
+    let page = bytes.and_then(|bytes| Page::decode(&bytes, version));
     let page = page.filter(|page| page.leaves().all(|(place, leaf)| nibble(&leaf.key, depth) == place));
     let whole = page.filter(|page| hash.is_none_or(|hash| page.hash() == hash));
     whole.ok_or_else(|| LedgerError::corrupt("a page of the state tree"))
