@@ -13,7 +13,7 @@
 //! Clones of a handle share the store, which is closed when the last of them is dropped. Nothing is lost if that never
 //! happens; [`RocksStore::flush`] before it saves the next opening the reading of the write-ahead log.
 //!
-//! Deliberately absent: reads within a batch, snapshots, compaction on request, repair, and any answer to a disk that
+//! Deliberately absent: reads within a batch, snapshots, repair, and any answer to a disk that
 //! reports a sync and does not carry it out.
 
 mod fault;
@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use rocksdb::{ColumnFamily, DB, DBRawIterator, ErrorKind, FlushOptions, ReadOptions, WriteOptions};
+use rocksdb::{ColumnFamily, CompactOptions, DB, DBRawIterator, ErrorKind, FlushOptions, ReadOptions, WriteOptions};
 
 use self::folder::Folder;
 pub use self::options::RocksOptions;
@@ -139,7 +139,23 @@ impl OrderedStore for RocksStore {
     }
 
     fn commit(&self, batch: WriteBatch) -> Result<(), StoreError> {
-        self.shared.guarded(|| self.shared.write(&batch))
+        self.shared.guarded(|| self.shared.write(&batch, &durably()))
+    }
+
+    fn commit_lazily(&self, batch: WriteBatch) -> Result<(), StoreError> {
+        self.shared.guarded(|| self.shared.write(&batch, &lazily()))
+    }
+
+    /// The engine merges what it has between the keys, which drops what was removed there.
+    fn reclaim(&self, space: Space, from: &[u8], to: &[u8]) -> Result<(), StoreError> {
+        let family = self.shared.family(space)?;
+        if from < to {
+            let mut options = CompactOptions::default();
+            // Merging that commits cause goes on beside.
+            options.set_exclusive_manual_compaction(false);
+            self.shared.db.compact_range_cf_opt(family, Some(from), Some(to), &options);
+        }
+        self.shared.refuse_after_background_error()
     }
 }
 
@@ -156,15 +172,15 @@ impl Shared {
         Ok(())
     }
 
-    /// Writes a batch, durably, as soon as the engine takes it.
+    /// Writes a batch as soon as the engine takes it.
     ///
     /// The engine takes nothing while merging lags too far behind. Left to itself it would wait within the write, on a
     /// full disk for ever: there it hopes that somebody makes room. Asked not to wait it refuses, having written
     /// nothing, and whether to ask again is decided here.
-    fn write(&self, batch: &WriteBatch) -> Result<(), StoreError> {
+    fn write(&self, batch: &WriteBatch, how: &WriteOptions) -> Result<(), StoreError> {
         loop {
             self.refuse_after_background_error()?;
-            match self.db.write_opt(self.translate(batch)?, &durably()) {
+            match self.db.write_opt(self.translate(batch)?, how) {
                 Err(error) if error.kind() == ErrorKind::Incomplete => thread::sleep(PAUSE),
                 outcome => return outcome.map_err(fault::engine("write to", self.folder.path())),
             }
@@ -230,8 +246,14 @@ impl Shared {
 
 /// Synced before it returns, and never waiting within the engine.
 fn durably() -> WriteOptions {
-    let mut options = WriteOptions::default();
+    let mut options = lazily();
     options.set_sync(true);
+    options
+}
+
+/// Not synced, and never waiting within the engine.
+fn lazily() -> WriteOptions {
+    let mut options = WriteOptions::default();
     options.set_no_slowdown(true);
     options
 }

@@ -270,7 +270,8 @@ impl Owned {
 
 #[derive(Clone, Debug)]
 enum Call {
-    Commit(Vec<Owned>),
+    Commit { changes: Vec<Owned>, lazily: bool },
+    Reclaim(Space, Vec<u8>, Vec<u8>),
     Get(Space, Vec<u8>),
     GetMany(Space, Vec<Vec<u8>>),
     Scan { space: Space, from: Vec<u8>, to: Option<Vec<u8>>, ascending: bool, limit: usize },
@@ -306,7 +307,9 @@ fn change() -> impl Strategy<Value = Owned> {
 fn call() -> impl Strategy<Value = Call> {
     let scan = (space(), key(), prop::option::of(key()), any::<bool>(), 0..8_usize);
     prop_oneof![
-        8 => prop::collection::vec(change(), 0..8).prop_map(Call::Commit),
+        8 => (prop::collection::vec(change(), 0..8), any::<bool>())
+            .prop_map(|(changes, lazily)| Call::Commit { changes, lazily }),
+        1 => (space(), key(), key()).prop_map(|(space, from, to)| Call::Reclaim(space, from, to)),
         2 => (space(), key()).prop_map(|(space, key)| Call::Get(space, key)),
         2 => (space(), prop::collection::vec(key(), 0..6)).prop_map(|(space, keys)| Call::GetMany(space, keys)),
         4 => scan.prop_map(|(space, from, to, ascending, limit)| Call::Scan { space, from, to, ascending, limit }),
@@ -345,10 +348,11 @@ fn agree(subject: &mut dyn Subject, calls: &[Call]) -> Result<(), TestCaseError>
     let mut model = Model::default();
     for call in calls {
         match call {
-            Call::Commit(changes) => {
+            Call::Commit { changes, lazily } => {
                 let mut batch = WriteBatch::default();
                 changes.iter().for_each(|change| change.add_to(&mut batch));
-                subject.store().commit(batch).expect("committed");
+                let store = subject.store();
+                if *lazily { store.commit_lazily(batch) } else { store.commit(batch) }.expect("committed");
                 changes.iter().for_each(|change| model.apply(change.clone()));
             }
             Call::Get(space, key) => {
@@ -368,6 +372,7 @@ fn agree(subject: &mut dyn Subject, calls: &[Call]) -> Result<(), TestCaseError>
                 let scan = Scan { from, to: to.as_deref(), order, limit: *limit };
                 prop_assert_eq!(subject.store().scan(*space, scan).expect("scanned"), expected);
             }
+            Call::Reclaim(space, from, to) => subject.store().reclaim(*space, from, to).expect("reclaimed"),
             Call::Flush => subject.flush(),
             Call::Reopen => subject.reopen(),
         }
