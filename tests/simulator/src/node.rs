@@ -40,6 +40,8 @@ pub(crate) struct Running {
     pub(crate) checked_at: BTreeMap<Contact, u64>,
     /// When the next wake-up is scheduled.
     pub(crate) wake: Option<u64>,
+    /// The epoch in which it was started, and the number of its newest batch then.
+    pub(crate) began_with: (Epoch, u64),
 }
 
 /// A simulated validator.
@@ -146,6 +148,7 @@ impl Node {
         let found = found(&ledger, epochs, &votes, &batches).expect("the ledger can be read");
         let config = config(genesis, epochs, self.index, &ledger.reader()).expect("the ledger can be read");
         let replica = Replica::start_with(config, logs, found)?;
+        let began_with = (replica.epoch(), replica.mempool().own_seq);
         self.running = Some(Running {
             replica,
             ledger,
@@ -155,6 +158,7 @@ impl Node {
             executing: false,
             checked_at: BTreeMap::new(),
             wake: None,
+            began_with,
         });
         Ok(())
     }
