@@ -9,8 +9,9 @@ use crate::head::Head;
 use crate::overlay::StateChange;
 use crate::record::{ExecutedAt, Place, SummaryRecord};
 use crate::space::{
-    ACCUSED, BATCH, BODY, CARRIER, EVIDENCE, FINALIZATION, HEADER, HEIGHT_OF, HISTORY, INCLUDED, META, META_HEAD,
-    RECEIPT, STATE, STATE_AT, SUMMARY, TX_AT, by_account, by_batch, by_culprit, by_height, by_index, state, state_at,
+    ACCUSED, BATCH, BODY, BOUNDARY, CARRIER, EVIDENCE, FINALIZATION, HEADER, HEIGHT_OF, HISTORY, INCLUDED, META,
+    META_HEAD, RECEIPT, STATE, STATE_AT, STATE_STALE, SUMMARY, TX_AT, by_account, by_batch, by_culprit, by_epoch,
+    by_height, by_index, state, state_at,
 };
 
 /// Writes what is stored of a block and of its execution, but the nodes of the state tree.
@@ -27,6 +28,10 @@ pub(crate) fn write_block(batch: &mut WriteBatch, given: &FinalBlock, executed: 
     given.batches.iter().for_each(|ordered| write_batch(batch, ordered));
     write_traces(batch, executed, height);
     write_state(batch, &executed.changes, height);
+    if !executed.changes.is_empty() {
+        let changed: Vec<Vec<u8>> = executed.changes.iter().map(|(key, _)| state(key)).collect();
+        batch.put(STATE_STALE, by_height(height), encode(&changed));
+    }
     write_head(batch, head);
 }
 
@@ -36,6 +41,9 @@ pub(crate) fn write_frame(batch: &mut WriteBatch, block: &Block, id: Hash) {
     batch.put(HEADER, by_height(height), encode(&block.header));
     batch.put(BODY, by_height(height), encode(&block.body));
     batch.put(HEIGHT_OF, *id.as_bytes(), encode(&height));
+    if block.header.ends_epoch() {
+        batch.put(BOUNDARY, by_epoch(block.header.epoch), encode(&height));
+    }
 }
 
 /// Writes the values that hold from a height on.

@@ -85,6 +85,15 @@ pub enum LedgerError {
         head: Height,
     },
 
+    /// What belongs to this height was removed, because the operator keeps less.
+    #[error("what belongs to height {height} is not kept any more, the lowest height here is {earliest}")]
+    Pruned {
+        /// The height that was asked for.
+        height: Height,
+        /// The lowest height that can be asked for.
+        earliest: Height,
+    },
+
     /// No certificate covers the results of this height yet. Later there may be one.
     #[error("no certificate covers the results of height {height} yet")]
     ProofUnavailable {

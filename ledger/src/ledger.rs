@@ -21,6 +21,7 @@ use crate::genesis_state;
 use crate::head::Head;
 use crate::order::arrange;
 use crate::overlay::StateChange;
+use crate::prune::{Earliest, PrunedRecord, Pruner, Retention};
 use crate::reader::Reader;
 use crate::record::load;
 use crate::space::{HEADER, META, META_CHAIN, META_SCHEMA, SCHEMA_VERSION, by_height};
@@ -38,6 +39,8 @@ pub struct Ledger<S> {
     params: ChainParams,
     /// Shared with the readers; replaced after each commit.
     head: Arc<RwLock<Arc<Head>>>,
+    /// Shared with the readers and the pruner.
+    earliest: Earliest,
 }
 
 impl<S: OrderedStore> Ledger<S> {
@@ -62,7 +65,8 @@ impl<S: OrderedStore> Ledger<S> {
         let head = Head::load(&*store)?;
         let tree = PagedTree::open(&*store, head.tree_version, head.summary.state_root)?;
         let head = Arc::new(RwLock::new(Arc::new(head)));
-        Ok(Self { store, tree, chain: found, params: *genesis.params(), head })
+        let earliest = Earliest::new(PrunedRecord::load(&*store)?.earliest);
+        Ok(Self { store, tree, chain: found, params: *genesis.params(), head, earliest })
     }
 
     /// The last committed block.
@@ -72,7 +76,16 @@ impl<S: OrderedStore> Ledger<S> {
 
     /// One who reads beside this writer.
     pub fn reader(&self) -> Reader<S> {
-        Reader::new(self.store.clone(), self.head.clone())
+        Reader::new(self.store.clone(), self.head.clone(), self.earliest.clone())
+    }
+
+    /// One who removes what need not be kept, beside this writer. There must be no more than one.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Corrupt`] if it cannot be told how far the store is pruned, and what the store says.
+    pub fn pruner(&self, retention: Retention) -> Result<Pruner<S>, LedgerError> {
+        Pruner::new(self.store.clone(), self.reader(), retention, &self.params, self.earliest.clone())
     }
 
     /// Executes a final block and commits it; it is durable when this returns. A block that was committed before is

@@ -9,7 +9,7 @@
 //! # What this room guarantees
 //!
 //! 1. What is in the store is a pure function of genesis and of the final blocks that were committed with their
-//!    Finalizations. Two ledgers that were given the same hold the same bytes.
+//!    Finalizations, but for what a [`Pruner`] removed. Two ledgers that were given the same hold the same bytes.
 //! 2. A block is committed whole or not at all. What was committed before a crash is there after it, and a block that
 //!    is handed over again changes nothing.
 //! 3. What a reader returns belongs to one height. It never sees a block before that is durable.
@@ -20,9 +20,8 @@
 //! # What it deliberately does not do
 //!
 //! It verifies no signature and judges no block: that a block is final and that its transactions were verified is the
-//! caller's to know. It starts no thread but to share the hashing of one block, reads no clock, and removes nothing:
-//! history is kept whole. Contracts in
-//! WebAssembly are the matter of `althing_contracts`.
+//! caller's to know. It starts no thread but to share the hashing of one block, and reads no clock. It removes nothing
+//! unless a [`Pruner`] is told to. Contracts in WebAssembly are the matter of `althing_contracts`.
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
@@ -52,6 +51,7 @@ mod head;
 mod ledger;
 mod order;
 mod overlay;
+mod prune;
 mod reader;
 mod record;
 mod space;
@@ -65,6 +65,7 @@ pub use error::{BatchFault, LedgerError};
 pub use head::Head;
 pub use ledger::Ledger;
 pub use overlay::StateChange;
+pub use prune::{Pruner, RETAINED_BLOCKS_MIN, Retention, WINDOW_BLOCKS_DEFAULT};
 pub use reader::{
     BALANCES_MAX, EvidenceCursor, EvidenceEntry, EvidencePage, HistoryCursor, HistoryEntry, HistoryPage,
     LocatedTransaction, PAGE_MAX, PROVEN_KEYS_MAX, ProvenReceipt, ProvenState, ProvenTransaction, RUN_BLOCKS_MAX,

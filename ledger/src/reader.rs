@@ -3,7 +3,8 @@
 //!
 //! A reader takes the head first. What the writer adds later has a higher height and is not looked at. Everything that
 //! is returned was durable before it could be seen. Lists are bounded: whoever wants more asks again from where the
-//! last answer ended.
+//! last answer ended. What is below the lowest height that is kept may vanish while it is read, which no reader takes for
+//! damage.
 
 mod chain;
 mod evidence;
@@ -28,6 +29,7 @@ pub use self::transactions::LocatedTransaction;
 use crate::admission::LatestState;
 use crate::error::LedgerError;
 use crate::head::Head;
+use crate::prune::Earliest;
 use crate::record::load;
 
 /// Items of a page at most, whatever its reader asks for (`decisions.md` section 2).
@@ -38,22 +40,29 @@ pub const PAGE_MAX: usize = 500;
 pub struct Reader<S> {
     store: Arc<S>,
     head: Arc<RwLock<Arc<Head>>>,
+    earliest: Earliest,
 }
 
 impl<S> Clone for Reader<S> {
     fn clone(&self) -> Self {
-        Self { store: self.store.clone(), head: self.head.clone() }
+        Self { store: self.store.clone(), head: self.head.clone(), earliest: self.earliest.clone() }
     }
 }
 
 impl<S: OrderedStore> Reader<S> {
-    pub(crate) const fn new(store: Arc<S>, head: Arc<RwLock<Arc<Head>>>) -> Self {
-        Self { store, head }
+    pub(crate) const fn new(store: Arc<S>, head: Arc<RwLock<Arc<Head>>>, earliest: Earliest) -> Self {
+        Self { store, head, earliest }
     }
 
     /// The last committed block.
     pub fn head(&self) -> Arc<Head> {
         self.head.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The lowest height that can be asked for. What belongs to a lower one is [`LedgerError::Pruned`], but for the
+    /// headers and certificates that [`Reader::header`] and [`Reader::finalization`] name.
+    pub fn earliest(&self) -> Height {
+        self.earliest.get()
     }
 
     /// What execution needs for a dry run above the last committed block: `time` is the caller's wall clock, which
@@ -87,6 +96,13 @@ impl<S: OrderedStore> Reader<S> {
     fn committed(&self, height: Height) -> Result<Height, LedgerError> {
         let head = self.head().header.height;
         if height > head { Err(LedgerError::HeightInFuture { height, head }) } else { Ok(height) }
+    }
+
+    /// What was found at a height, unless that is not kept any more: what was missing then is no damage. Asked after
+    /// reading, because it is raised before anything is removed.
+    fn kept<T>(&self, height: Height, found: Result<T, LedgerError>) -> Result<T, LedgerError> {
+        let earliest = self.earliest();
+        if height < earliest { Err(LedgerError::Pruned { height, earliest }) } else { found }
     }
 
     /// Whether the height is committed, for questions about what may not exist.

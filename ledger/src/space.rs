@@ -7,7 +7,7 @@ use althing_storage::{Space, SpaceOptions};
 use althing_types::{Address, Epoch, Height, StateKey, ValidatorIndex, encode};
 
 /// The form of what is stored. A store of another form is refused.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// Names of the few values of their own: form, chain, head.
 pub(crate) const META: Space = Space(0);
@@ -45,6 +45,13 @@ pub(crate) const EVIDENCE: Space = Space(15);
 pub(crate) const ACCUSED: Space = Space(16);
 /// Version: the keys of the pages of the state tree that it replaced.
 pub(crate) const NODE_STALE: Space = Space(17);
+/// Height: the keys of the state that the block of the height changed.
+pub(crate) const STATE_STALE: Space = Space(18);
+/// Epoch: the height of its last block.
+pub(crate) const BOUNDARY: Space = Space(19);
+
+/// The keyspaces whose keys begin with a height, and that pruning empties from below.
+pub(crate) const RECLAIMED: &[Space] = &[HEADER, BODY, FINALIZATION, INCLUDED, RECEIPT, SUMMARY, CARRIER, STATE_STALE];
 
 /// What the store must be opened with.
 pub const SPACES: &[SpaceOptions] = &[
@@ -67,6 +74,8 @@ pub const SPACES: &[SpaceOptions] = &[
     keyspace("evidence", Use::Ranges),
     keyspace("accused", Use::Ranges),
     keyspace("node_stale", Use::Ranges),
+    keyspace("state_stale", Use::Ranges),
+    keyspace("boundary", Use::Ranges),
 ];
 
 /// How most reads of a keyspace go.
@@ -89,6 +98,9 @@ pub(crate) const META_CHAIN: &[u8] = b"chain";
 /// The last committed block, in [`META`].
 pub(crate) const META_HEAD: &[u8] = b"head";
 
+/// How far the store is pruned, in [`META`]; absent in a store that nothing was removed from.
+pub(crate) const META_PRUNED: &[u8] = b"pruned";
+
 /// Bytes of a height in a key.
 pub(crate) const HEIGHT_BYTES: usize = 8;
 /// The first byte of each encoded balance key; a test holds it against the type.
@@ -99,6 +111,11 @@ const ASSET_TAG: u8 = 6;
 /// The key of a height.
 pub(crate) fn by_height(height: Height) -> Vec<u8> {
     height.get().to_be_bytes().to_vec()
+}
+
+/// The key of an epoch.
+pub(crate) fn by_epoch(epoch: Epoch) -> Vec<u8> {
+    epoch.get().to_be_bytes().to_vec()
 }
 
 /// The key of a place in a height.
@@ -134,7 +151,7 @@ pub(crate) fn by_culprit(epoch: Epoch, culprit: ValidatorIndex, height: Height, 
 
 /// The first key of an epoch's accusations, and the first above them all; none if there is none above.
 pub(crate) fn culprits_of(epoch: Epoch) -> (Vec<u8>, Option<Vec<u8>>) {
-    let prefix = epoch.get().to_be_bytes().to_vec();
+    let prefix = by_epoch(epoch);
     let above = above_prefix(&prefix);
     (prefix, above)
 }
@@ -197,6 +214,8 @@ mod tests {
             (EVIDENCE, "evidence"),
             (ACCUSED, "accused"),
             (NODE_STALE, "node_stale"),
+            (STATE_STALE, "state_stale"),
+            (BOUNDARY, "boundary"),
         ];
         let listed: Vec<&str> = SPACES.iter().map(|space| space.name).collect();
         assert_eq!(listed, named.map(|(_, name)| name));

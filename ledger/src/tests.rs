@@ -5,4 +5,5 @@ mod commits;
 mod crashes;
 pub(crate) mod kit;
 mod proving;
+mod pruning;
 mod reading;

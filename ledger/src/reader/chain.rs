@@ -8,7 +8,9 @@ use althing_types::{
 use super::Reader;
 use crate::error::LedgerError;
 use crate::record::{SummaryRecord, decoded};
-use crate::space::{BATCH, BODY, CARRIER, FINALIZATION, HEADER, HEIGHT_OF, SUMMARY, by_batch, by_height};
+use crate::space::{
+    BATCH, BODY, BOUNDARY, CARRIER, FINALIZATION, HEADER, HEIGHT_OF, SUMMARY, by_batch, by_epoch, by_height,
+};
 
 /// Blocks of a run at most; consensus refuses more.
 pub const RUN_BLOCKS_MAX: usize = 64;
@@ -30,32 +32,47 @@ pub struct Run {
 }
 
 impl<S: OrderedStore> Reader<S> {
-    /// The header of a height; none above the last committed block.
+    /// The header of a height; none above the last committed block. Those of height 0 and of the last block of each
+    /// epoch are kept for ever.
     pub fn header(&self, height: Height) -> Result<Option<Header>, LedgerError> {
-        if self.is_committed(height) { self.load(HEADER, &by_height(height), "a header") } else { Ok(None) }
+        if !self.is_committed(height) {
+            return Ok(None);
+        }
+        match self.load(HEADER, &by_height(height), "a header")? {
+            Some(header) => Ok(Some(header)),
+            None => self.kept(height, Ok(None)),
+        }
     }
 
     /// The block of a height; none above the last committed block.
     pub fn block(&self, height: Height) -> Result<Option<Block>, LedgerError> {
-        let Some(header) = self.header(height)? else { return Ok(None) };
+        if self.is_committed(height) { self.kept(height, self.stored_block(height)) } else { Ok(None) }
+    }
+
+    /// The block of a height as far as it is there, whatever may be asked for.
+    pub(crate) fn stored_block(&self, height: Height) -> Result<Option<Block>, LedgerError> {
+        let Some(header) = self.load(HEADER, &by_height(height), "a header")? else { return Ok(None) };
         let body: Option<Body> = self.load(BODY, &by_height(height), "a body")?;
         let body = body.ok_or_else(|| LedgerError::corrupt("a body"))?;
         Ok(Some(Block { header, body }))
     }
 
-    /// The height of a committed block.
+    /// The height of a committed block; none if it is not kept any more.
     pub fn height_of(&self, id: &Hash) -> Result<Option<Height>, LedgerError> {
         let height: Option<Height> = self.load(HEIGHT_OF, id.as_bytes(), "a height")?;
-        Ok(height.filter(|height| self.is_committed(*height)))
+        Ok(height.filter(|height| self.is_committed(*height) && *height >= self.earliest()))
     }
 
     /// The Finalization of the block of a height. None if the block became final through a descendant, as blocks do
-    /// that were fetched by a node that catches up.
+    /// that were fetched by a node that catches up. That of the last block of each epoch is kept for ever.
     pub fn finalization(&self, height: Height) -> Result<Option<Finalization>, LedgerError> {
         if !self.is_committed(height) {
             return Ok(None);
         }
-        self.load(FINALIZATION, &by_height(height), "a finalization")
+        match self.load(FINALIZATION, &by_height(height), "a finalization")? {
+            Some(finalization) => Ok(Some(finalization)),
+            None => self.kept(height, Ok(None)),
+        }
     }
 
     /// What the execution of a height came to; none above the last committed block.
@@ -75,15 +92,22 @@ impl<S: OrderedStore> Reader<S> {
         entries.into_iter().map(summary).collect()
     }
 
-    /// A batch that a committed block ordered.
+    /// A batch that a committed block ordered; none if there is none, or if it is not kept any more.
     pub fn batch(&self, epoch: Epoch, lane: u32, seq: u64) -> Result<Option<SignedBatch>, LedgerError> {
         self.load(BATCH, &by_batch(epoch, lane, seq), "a batch")
     }
 
     /// Final blocks above a height, at most `blocks_max`, [`RUN_BLOCKS_MAX`] and the bytes of an answer, with what
-    /// shows that they are final. None if no block above it is committed, or none with a certificate near enough: the
-    /// caller asks again later, or somebody else.
+    /// shows that they are final. None if no block above it is committed, or none with a certificate near enough, or if
+    /// the next block is not kept any more: the caller asks again later, or somebody else.
     pub fn run(&self, above: Height, blocks_max: usize) -> Result<Option<Run>, LedgerError> {
+        match self.run_of(above, blocks_max) {
+            Err(LedgerError::Pruned { .. }) => Ok(None),
+            run => run,
+        }
+    }
+
+    fn run_of(&self, above: Height, blocks_max: usize) -> Result<Option<Run>, LedgerError> {
         let first = above.next();
         let count = u64::try_from(blocks_max.min(RUN_BLOCKS_MAX)).unwrap_or(0);
         let head = self.head().header.height;
@@ -108,29 +132,16 @@ impl<S: OrderedStore> Reader<S> {
         Ok(Some(Run { blocks, link: self.headers(last.next(), certified)?, finalization }))
     }
 
-    /// The Finalization of the last block of an epoch; none while the epoch goes on. Costs a search by halves in the
-    /// headers.
+    /// The Finalization of the last block of an epoch; none while the epoch goes on.
     pub fn boundary(&self, epoch: Epoch) -> Result<Option<Finalization>, LedgerError> {
-        let (mut low, mut high) = (0, self.head().header.height.get());
-        // The lowest height of a later epoch, or one above the head.
-        while low <= high {
-            let middle = low.saturating_add(high.saturating_sub(low) / 2);
-            let header = self.header(Height::new(middle))?.ok_or_else(|| LedgerError::corrupt("a header"))?;
-            if header.epoch > epoch {
-                let Some(below) = middle.checked_sub(1) else { return Ok(None) };
-                high = below;
-            } else {
-                low = middle.saturating_add(1);
-            }
-        }
-        let last = Height::new(high);
-        let ends = self.header(last)?.is_some_and(|header| header.epoch == epoch && header.ends_epoch());
-        if ends { self.finalization(last) } else { Ok(None) }
+        let last: Option<Height> = self.load(BOUNDARY, &by_epoch(epoch), "the end of an epoch")?;
+        last.map_or(Ok(None), |last| self.finalization(last))
     }
 
     /// The summary of a height with the version of the state tree after it; none above the last committed block.
     pub(super) fn executed(&self, height: Height) -> Result<Option<SummaryRecord>, LedgerError> {
-        if self.is_committed(height) { self.load(SUMMARY, &by_height(height), "a summary") } else { Ok(None) }
+        let load = || self.load(SUMMARY, &by_height(height), "a summary");
+        if self.is_committed(height) { self.kept(height, load()) } else { Ok(None) }
     }
 
     /// The height of the block that carries a summary; none while no committed block does.

@@ -36,7 +36,7 @@ pub struct HistoryPage {
 }
 
 impl<S: OrderedStore> Reader<S> {
-    /// The executed transactions that name an account, at most `limit` and [`PAGE_MAX`]. `cursor` is where the page
+    /// The executed transactions that name an account and are kept, at most `limit` and [`PAGE_MAX`]. `cursor` is where the page
     /// before ended, or any other place; it is left out. Descending pages of one walk never show a transaction twice
     /// and leave out what was committed after the first of them.
     pub fn history(
@@ -46,13 +46,13 @@ impl<S: OrderedStore> Reader<S> {
         order: Order,
         limit: usize,
     ) -> Result<HistoryPage, LedgerError> {
-        let mut from = by_account(address, Height::ZERO, 0);
+        let mut from = by_account(address, self.earliest(), 0);
         let mut to = by_account(address, self.head().header.height.next(), 0);
         if let Some(HistoryCursor { height, index }) = cursor {
             let place = by_account(address, height, index);
             match order {
                 // The first key above this one.
-                Order::Ascending => from = [&place[..], &[0]].concat(),
+                Order::Ascending => from = [&place[..], &[0]].concat().max(from),
                 Order::Descending => to = place.min(to),
             }
         }

@@ -71,13 +71,18 @@ impl<S: OrderedStore> Reader<S> {
     /// # Errors
     ///
     /// [`LedgerError::ProofUnavailable`] while no certificate covers the results of the height, which never happens
-    /// for height 0: its state follows from genesis. [`LedgerError::HeightInFuture`] and [`LedgerError::TooMany`].
+    /// for height 0: its state follows from genesis. [`LedgerError::HeightInFuture`], [`LedgerError::Pruned`] and
+    /// [`LedgerError::TooMany`].
     pub fn prove_at(&self, keys: &[StateKey], height: Height) -> Result<ProvenState, LedgerError> {
         let (given, max) = (keys.len(), PROVEN_KEYS_MAX);
         if given > max {
             return Err(LedgerError::TooMany { given, max });
         }
         let height = self.committed(height)?;
+        self.kept(height, self.proven_state(keys, height))
+    }
+
+    fn proven_state(&self, keys: &[StateKey], height: Height) -> Result<ProvenState, LedgerError> {
         let summary_proof = self.prove_summary(height)?;
         let executed = self.executed(height)?.ok_or_else(|| LedgerError::corrupt("a summary"))?;
         let values = keys.iter().map(|key| self.state(key, height)).collect::<Result<_, _>>()?;
@@ -88,8 +93,13 @@ impl<S: OrderedStore> Reader<S> {
 
     /// The summary of a height, up to a certificate. Fails as [`Reader::prove_at`] does.
     pub fn prove_summary(&self, height: Height) -> Result<SummaryProof, LedgerError> {
+        let height = self.committed(height)?;
+        self.kept(height, self.proven_summary(height))
+    }
+
+    fn proven_summary(&self, height: Height) -> Result<SummaryProof, LedgerError> {
         let unavailable = || LedgerError::ProofUnavailable { height };
-        let summary = self.summary(self.committed(height)?)?.ok_or_else(|| LedgerError::corrupt("a summary"))?;
+        let summary = self.summary(height)?.ok_or_else(|| LedgerError::corrupt("a summary"))?;
         let carrier = self.carrier(height)?.ok_or_else(unavailable)?;
         let body = self.block(carrier)?.ok_or_else(|| LedgerError::corrupt("a block"))?.body;
         let place = body.results.iter().position(|carried| carried.height == height);
@@ -105,7 +115,7 @@ impl<S: OrderedStore> Reader<S> {
     pub fn prove_header(&self, height: Height) -> Result<Option<ChainProof>, LedgerError> {
         let distance = u64::try_from(CHAIN_HEADERS_MAX).unwrap_or(u64::MAX).saturating_sub(1);
         let Some((certified, finalization)) = self.certificate_from(height, distance)? else { return Ok(None) };
-        let headers = List::truncated(self.headers(height, certified)?);
+        let headers = List::truncated(self.kept(height, self.headers(height, certified))?);
         Ok(Some(ChainProof { headers, finalization }))
     }
 
@@ -119,7 +129,8 @@ impl<S: OrderedStore> Reader<S> {
         let (height, index) = (located.height, located.index);
         let proven = self.prove_receipt(height, index)?.ok_or_else(|| LedgerError::corrupt("a receipt"))?;
         let header = self.header(height)?.ok_or_else(|| LedgerError::corrupt("a header"))?;
-        let bytes = self.bytes_of(&header, &self.places(height)?)?;
+        let all = self.places(height).and_then(|places| self.bytes_of(&header, &places));
+        let bytes = self.kept(height, all)?;
         let transaction_proof = included(&bytes, index)?;
         let ProvenReceipt { receipt_proof, summary_proof, .. } = proven;
         Ok(Some(ProvenTransaction { located, transaction_proof, receipt_proof, summary_proof }))
@@ -130,7 +141,8 @@ impl<S: OrderedStore> Reader<S> {
     pub fn prove_receipt(&self, height: Height, index: u32) -> Result<Option<ProvenReceipt>, LedgerError> {
         let Some(receipt) = self.receipt(height, index)? else { return Ok(None) };
         let summary_proof = self.prove_summary(height)?;
-        let receipt_proof = included(&self.encoded_receipts(height, 0, usize::MAX)?, index)?;
+        let receipts = self.kept(height, self.encoded_receipts(height, 0, usize::MAX))?;
+        let receipt_proof = included(&receipts, index)?;
         Ok(Some(ProvenReceipt { receipt, receipt_proof, summary_proof }))
     }
 }

@@ -15,13 +15,15 @@ pub const BALANCES_MAX: usize = 1_024;
 impl<S: OrderedStore> Reader<S> {
     /// The value of a place in the state after a height; none if there was none.
     pub fn state(&self, key: &StateKey, height: Height) -> Result<Option<Vec<u8>>, LedgerError> {
-        self.value_at(&state(key), self.committed(height)?)
+        let height = self.committed(height)?;
+        self.kept(height, self.value_at(&state(key), height))
     }
 
     /// What an account held after a height, ascending by asset id, without what it held none of: the first
     /// [`BALANCES_MAX`] assets.
     pub fn balances(&self, address: &Address, height: Height) -> Result<Vec<(AssetId, u128)>, LedgerError> {
-        let entries = self.listed(&balances_of(address), self.committed(height)?)?;
+        let height = self.committed(height)?;
+        let entries = self.kept(height, self.listed(&balances_of(address), height))?;
         let balance = |(key, value): (StateKey, Vec<u8>)| match (key, decode_balance(&value)) {
             (StateKey::Balance(_, asset), Ok(amount)) => Ok((asset, amount)),
             _ => Err(LedgerError::corrupt("a balance")),
@@ -38,7 +40,8 @@ impl<S: OrderedStore> Reader<S> {
 
     /// The assets after a height, ascending by id: the first [`BALANCES_MAX`].
     pub fn assets(&self, height: Height) -> Result<Vec<(AssetId, AssetRecord)>, LedgerError> {
-        let entries = self.listed(&assets(), self.committed(height)?)?;
+        let height = self.committed(height)?;
+        let entries = self.kept(height, self.listed(&assets(), height))?;
         let asset = |(key, value): (StateKey, Vec<u8>)| match (key, AssetRecord::from_bytes(&value)) {
             (StateKey::Asset(id), Ok(record)) => Ok((id, record)),
             _ => Err(LedgerError::corrupt("an asset")),

@@ -33,14 +33,19 @@ pub struct LocatedTransaction {
 }
 
 impl<S: OrderedStore> Reader<S> {
-    /// An executed transaction by its replay id. None if it was never executed, as far as this node has got.
+    /// An executed transaction by its replay id. None if it was never executed, as far as this node has got, or if it is
+    /// not kept any more.
     pub fn transaction(&self, id: &Hash) -> Result<Option<LocatedTransaction>, LedgerError> {
         let Some(at) = self.executed_at(id)? else { return Ok(None) };
-        let page = self.located(at.height, at.index, &[at.place])?;
-        Ok(page.into_iter().next())
+        match self.kept(at.height, self.located(at.height, at.index, &[at.place])) {
+            Ok(page) => Ok(page.into_iter().next()),
+            Err(LedgerError::Pruned { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Whether a transaction was executed.
+    /// Whether a transaction was executed, as far as that is kept: always as long as it could be ordered again and be
+    /// valid.
     pub fn is_included(&self, id: &Hash) -> Result<bool, LedgerError> {
         Ok(self.executed_at(id)?.is_some())
     }
@@ -52,7 +57,17 @@ impl<S: OrderedStore> Reader<S> {
         from_index: u32,
         limit: usize,
     ) -> Result<Vec<LocatedTransaction>, LedgerError> {
-        let places = self.places(self.committed(height)?)?;
+        let height = self.committed(height)?;
+        self.kept(height, self.transactions_from(height, from_index, limit))
+    }
+
+    fn transactions_from(
+        &self,
+        height: Height,
+        from_index: u32,
+        limit: usize,
+    ) -> Result<Vec<LocatedTransaction>, LedgerError> {
+        let places = self.places(height)?;
         let first = usize::try_from(from_index).unwrap_or(usize::MAX).min(places.len());
         let wanted = places.get(first..).unwrap_or_default();
         self.located(height, from_index, wanted.get(..limit.min(PAGE_MAX)).unwrap_or(wanted))
@@ -61,13 +76,15 @@ impl<S: OrderedStore> Reader<S> {
     /// The ids of all executed transactions of a height with how they ended, in the order of execution. The caps of a
     /// block bound them.
     pub fn outcomes(&self, height: Height) -> Result<Vec<(Hash, Status)>, LedgerError> {
-        let receipts = self.receipts(self.committed(height)?)?;
+        let height = self.committed(height)?;
+        let receipts = self.kept(height, self.receipts(height))?;
         Ok(receipts.into_iter().map(|receipt| (receipt.tx_id, receipt.status)).collect())
     }
 
     /// The receipt at a place; none if the block executed no such transaction.
     pub fn receipt(&self, height: Height, index: u32) -> Result<Option<Receipt>, LedgerError> {
-        self.load(RECEIPT, &by_index(self.committed(height)?, index), "a receipt")
+        let height = self.committed(height)?;
+        self.kept(height, self.load(RECEIPT, &by_index(height, index), "a receipt"))
     }
 
     /// All receipts of a height, in the order of execution. The caps of a block bound them.
@@ -95,12 +112,12 @@ impl<S: OrderedStore> Reader<S> {
     }
 
     /// The places of all executed transactions of a height in their lanes, in the order of execution.
-    pub(super) fn places(&self, height: Height) -> Result<Vec<Place>, LedgerError> {
+    pub(crate) fn places(&self, height: Height) -> Result<Vec<Place>, LedgerError> {
         Ok(self.load(INCLUDED, &by_height(height), "the order of a block")?.unwrap_or_default())
     }
 
     /// The bytes of transactions of one block. Each batch is read once.
-    pub(super) fn bytes_of(&self, header: &Header, places: &[Place]) -> Result<Vec<Vec<u8>>, LedgerError> {
+    pub(crate) fn bytes_of(&self, header: &Header, places: &[Place]) -> Result<Vec<Vec<u8>>, LedgerError> {
         let mut batches: BTreeMap<(u32, u64), SignedBatch> = BTreeMap::new();
         let mut bytes = Vec::with_capacity(places.len());
         for place in places {

@@ -65,6 +65,8 @@ pub(crate) struct Chain {
     pub(crate) parent: Header,
     cut: BTreeMap<u32, LaneTip>,
     salt: u64,
+    /// Milliseconds from a block to the next.
+    pub(crate) step_ms: u64,
     /// Whether blocks come with a Finalization of their own.
     pub(crate) certify: bool,
     /// Summaries that no block carries yet.
@@ -85,6 +87,7 @@ impl Chain {
             parent,
             cut: BTreeMap::new(),
             salt: 0,
+            step_ms: 10,
             certify: true,
             results: Vec::new(),
             evidence: Vec::new(),
@@ -140,7 +143,7 @@ impl Chain {
         };
         let header = Header {
             height: self.parent.height.next(),
-            time: self.parent.time.plus(10),
+            time: self.parent.time.plus(self.step_ms),
             parent: self.parent.id(),
             lanes_root: lanes_root(&self.cut.values().copied().collect::<Vec<_>>()),
             executed_height,
@@ -230,7 +233,12 @@ impl Numbers {
 /// A chain of blocks with something of everything: transfers that succeed and fail, balances that go and come back,
 /// duplicates, sequence numbers, empty blocks, and blocks without a certificate of their own.
 pub(crate) fn eventful(length: u64, seed: u64) -> Vec<FinalBlock> {
-    let mut chain = Chain::new();
+    eventful_in_steps(length, seed, 10)
+}
+
+/// The same with this many milliseconds from a block to the next.
+pub(crate) fn eventful_in_steps(length: u64, seed: u64, step_ms: u64) -> Vec<FinalBlock> {
+    let mut chain = Chain { step_ms, ..Chain::new() };
     let mut ledger = Ledger::open(store(), &chain.genesis).expect("a fresh store");
     let mut numbers = Numbers::new(seed << 32);
     let mut earlier: Vec<SignedTransaction> = Vec::new();

@@ -7,6 +7,7 @@ use althing_storage::{FaultyStore, Order};
 use althing_types::{Action, Epoch, Hash, Header, Height, Replay, StateKey, Status, TimeMs};
 
 use super::kit::{Chain, FUNDS, START_MS, address, store, usd};
+use crate::prune::Earliest;
 use crate::{HistoryCursor, Ledger, LedgerError, PAGE_MAX, RUN_BLOCKS_MAX, Reader};
 
 fn open(chain: &Chain) -> Ledger<FaultyStore> {
@@ -199,7 +200,7 @@ fn a_reader_sees_nothing_above_the_published_head() {
     let first = chain.commit(&mut ledger, batches);
     // A reader whose head stays behind while the writer goes on.
     let reader = ledger.reader();
-    let behind = Reader::new(reader.store_for_tests(), Arc::new(RwLock::new(ledger.head())));
+    let behind = Reader::new(reader.store_for_tests(), Arc::new(RwLock::new(ledger.head())), Earliest::default());
     let batches = transfer(&mut chain);
     let second = chain.commit(&mut ledger, batches);
     let (height, id) = (Height::new(2), second.included[0].id);

@@ -49,8 +49,8 @@ impl PageKey {
     }
 }
 
-/// The keys of the pages that a version replaced, the topmost of the one before among them, each behind its length. Nothing
-/// removes them yet: pruning will.
+/// The keys of the pages that a version replaced, the topmost of the one before among them, each behind its length. Pruning
+/// removes them.
 pub(super) fn stale_record(version: u64, stale: &[PageKey]) -> Vec<u8> {
     let topmost = PageKey::new(version.saturating_sub(1), &Hash::ZERO, 0);
     let mut record = Vec::new();
@@ -59,6 +59,18 @@ pub(super) fn stale_record(version: u64, stale: &[PageKey]) -> Vec<u8> {
         record.extend(key.as_bytes());
     }
     record
+}
+
+/// The keys in a record of stale pages.
+pub(crate) fn stale_keys(record: &[u8]) -> Result<Vec<&[u8]>, LedgerError> {
+    let broken = || LedgerError::corrupt("the record of replaced pages");
+    let (mut keys, mut rest) = (Vec::new(), record);
+    while let Some((length, behind)) = rest.split_first() {
+        let (key, behind) = behind.split_at_checked(usize::from(*length)).ok_or_else(broken)?;
+        keys.push(key);
+        rest = behind;
+    }
+    Ok(keys)
 }
 
 /// Reads a page on the way to `key`, and holds it against the hash that is known of it. The hash does not say in which place of

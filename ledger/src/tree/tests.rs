@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::page::{At, Page};
-use super::stored::load_page;
+use super::stored::{PageKey, load_page, stale_keys};
 use super::{JmtTree, PagedTree, StateTree as _, TreeOptions};
 use crate::error::LedgerError;
 use crate::overlay::StateChange;
@@ -258,36 +258,27 @@ fn what_later_versions_do_not_have_is_named_once() {
     stale.iter().for_each(|key| batch.delete(NODE, key.clone()));
     store.commit(batch).expect("written");
     let all = Scan { from: &[], to: None, order: Order::Ascending, limit: SCAN_ENTRIES_MAX };
-    assert_eq!(store.scan(NODE, all).expect("read").len(), pages_of(&*store, 11));
+    assert_eq!(store.scan(NODE, all).expect("read").len(), pages_of(&*store, 11).len());
 }
 
-/// The keys in a record of stale pages; none if it is not whole.
-fn stale_keys(record: &[u8]) -> Option<Vec<&[u8]>> {
-    let (mut rest, mut keys) = (record, Vec::new());
-    while let Some((length, behind)) = rest.split_first() {
-        let (key, left) = behind.split_at_checked(usize::from(*length))?;
-        keys.push(key);
-        rest = left;
-    }
-    Some(keys)
-}
-
-/// Pages of a version, all of which must be whole.
-fn pages_of(store: &impl OrderedStore, version: u64) -> usize {
-    fn below(store: &impl OrderedStore, page: &mut Page, path: &mut Vec<u8>) -> usize {
-        let mut pages = 1;
+/// The keys of the pages of a version, all of which must be whole.
+pub(crate) fn pages_of(store: &impl OrderedStore, version: u64) -> Vec<Vec<u8>> {
+    fn below(store: &impl OrderedStore, page: &mut Page, path: &mut Vec<u8>, keys: &mut Vec<Vec<u8>>) {
         for place in 0..16 {
             let At::Page(child) = page.at(place) else { continue };
             path.push(place);
             let mut key = [0; 32];
             path.iter().enumerate().for_each(|(at, nibble)| key[at / 2] |= nibble << (4 * (1 - at % 2)));
             let page = load_page(store, child.version, &Hash::new(key), path.len(), Some(child.hash));
-            pages += below(store, &mut page.expect("whole"), path);
+            keys.push(PageKey::new(child.version, &Hash::new(key), path.len()).as_bytes().to_vec());
+            below(store, &mut page.expect("whole"), path, keys);
             path.pop();
         }
-        pages
     }
-    below(store, &mut load_page(store, version, &Hash::ZERO, 0, None).expect("whole"), &mut Vec::new())
+    let mut keys = vec![PageKey::new(version, &Hash::ZERO, 0).as_bytes().to_vec()];
+    let mut topmost = load_page(store, version, &Hash::ZERO, 0, None).expect("whole");
+    below(store, &mut topmost, &mut Vec::new(), &mut keys);
+    keys
 }
 
 #[test]
