@@ -3,12 +3,15 @@
 //! A value comes from the command line, else from the environment, else from the file, else it is the built-in one.
 //! The file is TOML. A key that is not known is an error, so that a misspelt one does not pass in silence.
 
+mod history;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use self::history::History;
 use crate::files::{self, FileError};
 
 /// Bytes of a configuration file at most.
@@ -97,11 +100,13 @@ pub struct P2pConfig {
 pub struct StorageConfig {
     /// Memory that the store uses to keep what was read lately, in MiB. 8 to 65,536; default 64.
     pub cache_mib: u32,
+    /// How much of the past is kept: `archive`, `window:BLOCKS`, `window` or `latest`. Default `archive`.
+    pub history: History,
 }
 
 impl Default for StorageConfig {
     fn default() -> Self {
-        Self { cache_mib: 64 }
+        Self { cache_mib: 64, history: History::default() }
     }
 }
 
@@ -269,6 +274,7 @@ mod tests {
             ("[rpc]\naddr = \"nowhere\"\n", "addr"),
             ("[rpc\n", "line 1"),
             ("[storage]\ncache_mib = 1\n", "storage.cache_mib"),
+            ("[storage]\nhistory = \"window:1\"\n", "64 blocks or more"),
         ];
         for (text, named) in cases {
             let error = load(text, &[]).expect_err(text).to_string();

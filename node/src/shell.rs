@@ -31,6 +31,7 @@ mod observer;
 mod outbox;
 mod p2p;
 mod past;
+mod pruning;
 mod refusal;
 mod signals;
 mod start;

@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use althing_genesis::Genesis;
-use althing_ledger::{FinalBlock, Ledger, Reader};
+use althing_ledger::{FinalBlock, Ledger, Pruner, Reader};
 use althing_network::{Handle, Options, Peer};
 use althing_storage::RocksStore;
 use althing_types::{Height, PublicKey, SecretKey};
@@ -25,6 +25,7 @@ use super::heads::Horizon;
 use super::intake::Intake;
 use super::mailbox::Mailbox;
 use super::p2p;
+use super::pruning;
 use super::start::{Closing, Door, Node, Premises, StartError, inner_mailbox, listen, open_ledger, runtime};
 use super::stop::Stop;
 use super::tasks;
@@ -57,7 +58,8 @@ pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, Sta
     let handle = network.handle();
 
     let met = (company.clone(), horizon.clone());
-    let whole = Whole { ledger, store: store.clone(), met, handle: handle.clone() };
+    let pruner = ledger.pruner(config.storage.history.retention())?;
+    let whole = Whole { ledger, pruner, store: store.clone(), met, handle: handle.clone() };
     let Limbs { stop, clock, tracker, reader, intake, forwarding, blocks, height, closing } =
         whole.start(&runtime, &genesis);
     let (way, tip) = (Way::Forwarding(forwarding.clone()), Tip::from(&*reader.head()));
@@ -109,6 +111,7 @@ fn follow(runtime: &Runtime, follower: Follower, forwarding: Arc<Forwarding>) {
 /// What the limbs are made of.
 struct Whole {
     ledger: Ledger<RocksStore>,
+    pruner: Pruner<RocksStore>,
     store: RocksStore,
     /// Who is connected, and how high they show the chain to be.
     met: (Arc<Company>, Arc<Horizon>),
@@ -152,7 +155,7 @@ impl Whole {
                 is_included,
             }))
         };
-        let blocks = inner_mailbox::<FinalBlock>();
+        let (blocks, pruned) = (inner_mailbox::<FinalBlock>(), inner_mailbox());
         let (height_sender, height) = watch::channel(self.ledger.head().header.height);
         let (forgetting, waiting) = (forwarding.clone(), tracker.clone());
         let executor = Executor {
@@ -165,9 +168,17 @@ impl Whole {
                 waiting.committed(committed);
             }),
         };
-        let threads = vec![executor.start(stop.clone()), intake.start(stop.clone())];
+        let threads = vec![
+            executor.start(stop.clone()),
+            intake.start(stop.clone()),
+            pruning::start(self.pruner, pruned.clone(), stop.clone()),
+        ];
         let (doors, closed_blocks) = (intake.clone(), blocks.clone());
-        let doors = vec![Door(Box::new(move || doors.close())), Door(Box::new(move || closed_blocks.close()))];
+        let doors = vec![
+            Door(Box::new(move || doors.close())),
+            Door(Box::new(move || closed_blocks.close())),
+            Door(Box::new(move || pruned.close())),
+        ];
         let closing = Closing { doors, threads, store: self.store };
         Limbs { stop, clock, tracker, reader, intake, forwarding, blocks, height, closing }
     }

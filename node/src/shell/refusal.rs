@@ -25,6 +25,9 @@ pub(super) fn ledger_failed(error: LedgerError) -> ApiError {
         LedgerError::HeightInFuture { height, head } => ApiError::new(ErrorCode::HeightInFuture, message)
             .with_number("height", height.get())
             .with_number("latest", head.get()),
+        LedgerError::Pruned { height, earliest } => ApiError::new(ErrorCode::Pruned, message)
+            .with_number("height", height.get())
+            .with_number("earliest", earliest.get()),
         LedgerError::TooMany { .. } => ApiError::new(ErrorCode::InvalidParams, message),
         error => internal("the ledger cannot be read", &error),
     }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use althing_consensus::Record;
 use althing_genesis::Genesis;
-use althing_ledger::{FinalBlock, Ledger, LedgerError, Reader, SPACES};
+use althing_ledger::{FinalBlock, Ledger, LedgerError, Pruner, Reader, SPACES};
 use althing_network::Network;
 use althing_storage::{LogError, Options, RECORD_BYTES_MAX, RocksOptions, RocksStore, SegmentedLog, StoreError};
 use althing_types::{
@@ -37,6 +37,7 @@ use super::mailbox::Mailbox;
 use super::notes::Notes;
 use super::outbox::Outbox;
 use super::p2p::{self, P2pError};
+use super::pruning;
 use super::signals;
 use super::stop::{Reason, Stop, is_disk_full};
 use super::tasks;
@@ -271,7 +272,8 @@ impl Node {
 
         let own = genesis.validators().get(me.to_usize()).map(|validator| (validator.node_key, validator.name.clone()));
         let (node_key, name) = own.expect("the validator was found in this document");
-        let machines = Machines { ledger, replica, votes_log, batches_log, key, store, data };
+        let pruner = ledger.pruner(config.storage.history.retention())?;
+        let machines = Machines { ledger, pruner, replica, votes_log, batches_log, key, store, data };
         let Parts { stop, clock, reader, intake, tracker, height, closing } =
             machines.start(&genesis, orders.clone(), outbox);
         let pool = Pool { orders, me };
@@ -367,6 +369,7 @@ impl Closing {
 /// What runs on threads of its own.
 struct Machines {
     ledger: Ledger<RocksStore>,
+    pruner: Pruner<RocksStore>,
     replica: Replica,
     votes_log: SegmentedLog,
     batches_log: SegmentedLog,
@@ -432,6 +435,7 @@ impl Machines {
                 waiting.committed(committed);
             }),
         };
+        let (pruner, pruned) = (self.pruner, inner_mailbox());
         let (index, forks) = (reader.clone(), ForkFile::new(self.data, genesis.clone(), stop.clone()));
         let (checker, mut threads) = Checker::start(validators - 1, genesis.params().limits, &orders, &stop);
         let requests = Arc::new(Requests::new(validators));
@@ -460,9 +464,14 @@ impl Machines {
             turns.start(stop.clone()),
             intake.start(stop.clone()),
             answering.start(stop.clone()),
+            pruning::start(pruner, pruned.clone(), stop.clone()),
         ]);
         let (doors, closed_orders) = (intake.clone(), orders.clone());
-        let doors = vec![Door(Box::new(move || doors.close())), Door(Box::new(move || closed_orders.close()))];
+        let doors = vec![
+            Door(Box::new(move || doors.close())),
+            Door(Box::new(move || closed_orders.close())),
+            Door(Box::new(move || pruned.close())),
+        ];
         let closing = Closing { doors, threads, store: self.store };
         Parts { stop, clock, reader, intake, tracker, height, closing }
     }

@@ -234,6 +234,9 @@ impl Backend for Window {
             PageOrder::Asc => Box::new(from.get()..=head),
             PageOrder::Desc => Box::new((0..=from.get().min(head)).rev()),
         };
+        let earliest = self.reader().earliest().get();
+        // Downwards the list ends where what is kept does.
+        let heights = heights.take_while(|height| matches!(order, PageOrder::Asc) || *height >= earliest);
         heights.take(limit).filter_map(|height| self.record(Height::new(height)).transpose()).collect()
     }
 

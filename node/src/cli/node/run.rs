@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::node::why;
 use crate::cli::output::Output;
 use crate::cli::{Exit, home_or_default, password};
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, History, LogFormat};
 use crate::files;
 use crate::keys;
 use crate::shell::{Identity, Node, NodeOptions, Reason};
@@ -45,6 +45,10 @@ pub(crate) struct Run {
     /// genesis document, on loopback if that address is, else on all interfaces; an observer: 127.0.0.1:0]
     #[arg(long, value_name = "ADDRESS:PORT")]
     p2p_addr: Option<SocketAddr>,
+    /// How much of the past is kept: archive, window:BLOCKS, window (100,000 blocks) or latest. What is removed can only
+    /// be had back from a node that keeps more [default: archive]
+    #[arg(long, value_name = "MODE")]
+    history: Option<History>,
     /// A configuration file [default: HOME/config/config.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -125,6 +129,7 @@ impl Run {
         paths.password = self.password_file.as_ref().map(here).or_else(|| paths.password.clone());
         config.rpc.addr = self.rpc_addr.unwrap_or(config.rpc.addr);
         config.p2p.addr = self.p2p_addr.or(config.p2p.addr);
+        config.storage.history = self.history.unwrap_or(config.storage.history);
         config.log.format = self.log_format.unwrap_or(config.log.format);
         if let Some(filter) = &self.log_filter {
             config.log.filter.clone_from(filter);

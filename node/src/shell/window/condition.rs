@@ -59,7 +59,7 @@ impl Window {
                 epoch: Decimal(head.header.epoch),
                 certified_height: Decimal(head.certified.unwrap_or_default()),
             },
-            earliest_height: Decimal(Height::ZERO),
+            earliest_height: Decimal(self.reader().earliest()),
             peers: PeerCountView { connected: count(connected), expected: count(peers.len()) },
             mempool: MempoolView {
                 txs: count(count_waiting),
