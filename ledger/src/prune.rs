@@ -10,7 +10,8 @@
 //! 3. What was removed half way is removed to the end later: what tells what to remove goes last, together with the
 //!    note that it is done.
 //!
-//! Nothing here waits for the disk. A crash may bring back what was removed last, and it is removed again.
+//! No commit waits for the disk because of what is done here. A crash may bring back what was removed last, and it is
+//! removed again.
 //!
 //! Kept for ever, because they are few and others rest on them: the header of height 0, header and certificate of each
 //! block that ends an epoch (E2), and evidence.
@@ -28,7 +29,7 @@ use self::sweep::sweep;
 use crate::error::LedgerError;
 use crate::reader::Reader;
 use crate::record::load;
-use crate::space::{BATCH, META, META_PRUNED, RECLAIMED, by_batch, by_height};
+use crate::space::{BATCH, BY_HEIGHT, META, META_PRUNED, NODE_STALE, by_batch, by_height};
 
 /// Heights below the last one that are always kept: more than any peer that is merely slow asks for.
 pub const RETAINED_BLOCKS_MIN: u64 = 64;
@@ -112,7 +113,7 @@ pub struct Pruner<S> {
     replay_ms: u64,
     earliest: Earliest,
     record: PrunedRecord,
-    /// Heights below this one were asked for their room.
+    /// The store was asked for the room of the heights below this one since it was opened.
     reclaimed: Height,
 }
 
@@ -126,20 +127,27 @@ impl<S: OrderedStore> Pruner<S> {
     ) -> Result<Self, LedgerError> {
         let record = PrunedRecord::load(&*store)?;
         let replay_ms = u64::from(params.transactions.max_window_ms);
-        let reclaimed = record.swept;
-        Ok(Self { store, reader, retention, replay_ms, earliest, record, reclaimed })
+        Ok(Self { store, reader, retention, replay_ms, earliest, record, reclaimed: Height::ZERO })
     }
 
     /// Does a bounded piece of the work: raises the lowest height that can be asked for, or removes what one block left.
     /// Returns whether there is more to do now; if not, there may be after further blocks. What was begun is gone on
-    /// with after a restart, also under another retention.
+    /// with after a restart, unless the store is an archive then.
     ///
     /// # Errors
     ///
     /// [`LedgerError::Corrupt`], and what the store says; after a failed write every later commit fails as well.
     pub fn step(&mut self) -> Result<bool, LedgerError> {
+        if self.retention == Retention::Archive {
+            return Ok(false);
+        }
+        if self.record.swept.get() >= self.reclaimed.get().saturating_add(RECLAIM_EVERY) {
+            self.reclaim()?;
+            return Ok(true);
+        }
         if self.record.swept < self.record.earliest {
             self.record = sweep(&*self.store, &self.reader, &self.record)?;
+            self.store.settle()?;
             return Ok(true);
         }
         let goal = self.goal()?;
@@ -147,7 +155,7 @@ impl<S: OrderedStore> Pruner<S> {
             self.raise(goal)?;
             return Ok(true);
         }
-        self.reclaim()
+        Ok(false)
     }
 
     /// The lowest height that can be asked for.
@@ -192,23 +200,22 @@ impl<S: OrderedStore> Pruner<S> {
         Ok(())
     }
 
-    /// Asks for the room of what was removed, once it is much: where keys begin with a height, and of batches. Nothing is
-    /// added in between there, so that the store has no cause of its own to merge it. It has in all other spaces.
-    fn reclaim(&mut self) -> Result<bool, LedgerError> {
+    /// Asks for the room of what was removed where nothing is added in between, so that the store has no cause of its own
+    /// to merge it. It has in all other spaces. What was given back before costs nothing more.
+    fn reclaim(&mut self) -> Result<(), LedgerError> {
         let swept = self.record.swept;
-        if swept.get() < self.reclaimed.get().saturating_add(RECLAIM_EVERY) {
-            return Ok(false);
+        let executed = self.reader.stored_version(swept)?.ok_or_else(|| LedgerError::corrupt("a summary"))?;
+        let header = self.reader.header(swept)?.ok_or_else(|| LedgerError::corrupt("a header"))?;
+        for space in BY_HEIGHT {
+            self.store.reclaim(*space, &by_height(Height::ZERO), &by_height(swept))?;
         }
-        let (from, to) = (by_height(self.reclaimed), by_height(swept));
-        for space in RECLAIMED {
-            self.store.reclaim(*space, &from, &to)?;
-        }
-        let epoch = self.reader.header(swept)?.ok_or_else(|| LedgerError::corrupt("a header"))?.epoch;
+        self.store.reclaim(NODE_STALE, &[], &executed.to_be_bytes())?;
+        self.store.reclaim(BATCH, &[], &by_batch(header.epoch, 0, 0))?;
         for tip in &self.record.cut {
-            let (from, to) = (by_batch(epoch, tip.lane, 0), by_batch(epoch, tip.lane, tip.seq));
+            let (from, to) = (by_batch(header.epoch, tip.lane, 0), by_batch(header.epoch, tip.lane, tip.seq));
             self.store.reclaim(BATCH, &from, &to)?;
         }
         self.reclaimed = swept;
-        Ok(false)
+        Ok(())
     }
 }

@@ -51,7 +51,7 @@ pub(crate) const STATE_STALE: Space = Space(18);
 pub(crate) const BOUNDARY: Space = Space(19);
 
 /// The keyspaces whose keys begin with a height, and that pruning empties from below.
-pub(crate) const RECLAIMED: &[Space] = &[HEADER, BODY, FINALIZATION, INCLUDED, RECEIPT, SUMMARY, CARRIER, STATE_STALE];
+pub(crate) const BY_HEIGHT: &[Space] = &[HEADER, BODY, FINALIZATION, INCLUDED, RECEIPT, SUMMARY, CARRIER, STATE_STALE];
 
 /// What the store must be opened with.
 pub const SPACES: &[SpaceOptions] = &[

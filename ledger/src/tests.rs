@@ -4,6 +4,7 @@ mod accusing;
 mod commits;
 mod crashes;
 pub(crate) mod kit;
+mod on_disk;
 mod proving;
 mod pruning;
 mod reading;

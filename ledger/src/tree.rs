@@ -10,6 +10,7 @@ mod jmt;
 mod page;
 mod paged;
 mod proof;
+mod range;
 mod stored;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -172,6 +172,15 @@ impl OrderedStore for FaultyStore {
         Ok(())
     }
 
+    fn settle(&self) -> Result<(), StoreError> {
+        let mut memory = self.memory();
+        if memory.state != State::Open {
+            return Err(StoreError::Poisoned);
+        }
+        memory.lazy.clear();
+        Ok(())
+    }
+
     fn reclaim(&self, space: Space, _from: &[u8], _to: &[u8]) -> Result<(), StoreError> {
         // What is removed takes no room here.
         self.memory().entries(space).map(drop)

@@ -146,6 +146,12 @@ impl OrderedStore for RocksStore {
         self.shared.guarded(|| self.shared.write(&batch, &lazily()))
     }
 
+    fn settle(&self) -> Result<(), StoreError> {
+        let synced = self.shared.db.flush_wal(true).map_err(fault::engine("sync", self.folder()));
+        // The poison lies on a store from here on only if that failed.
+        if synced.is_err() { self.shared.guarded(|| synced) } else { Ok(()) }
+    }
+
     /// The engine merges what it has between the keys, which drops what was removed there.
     fn reclaim(&self, space: Space, from: &[u8], to: &[u8]) -> Result<(), StoreError> {
         let family = self.shared.family(space)?;

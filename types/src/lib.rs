@@ -41,6 +41,7 @@ mod number;
 mod params;
 mod policy;
 mod proof;
+mod range;
 mod receipt;
 mod scheme;
 mod signature;
@@ -75,6 +76,7 @@ pub use policy::{AuthPolicy, POLICY_KEYS_MAX, PolicyError, WeightedKey};
 pub use proof::{
     CHAIN_HEADERS_MAX, ChainProof, EMPTY_SUBTREE, LeafReference, ProofError, StateProof, SummaryProof, state_node_hash,
 };
+pub use range::{RANGE_PARTS_MAX, RangePart, RangeProof};
 pub use receipt::{EVENTS_MAX, Event, Receipt, Status};
 pub use scheme::{Ed25519, Scheme};
 pub use signature::{SignedItem, verify_batch, verify_each, verify_one, verify_strict};

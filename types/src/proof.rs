@@ -24,7 +24,7 @@ use crate::verified::Verified;
 /// Headers between an answer and its certificate at most (`decisions.md` 1.7).
 pub const CHAIN_HEADERS_MAX: usize = 4_096;
 /// Depth of the state tree at most: the bits of a key.
-const TREE_DEPTH_MAX: usize = 256;
+pub(crate) const TREE_DEPTH_MAX: usize = 256;
 /// What stands for an empty subtree of the state tree.
 pub const EMPTY_SUBTREE: Hash = Hash::new(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
 
@@ -186,12 +186,12 @@ pub fn state_node_hash(left: &Hash, right: &Hash) -> Hash {
 }
 
 /// Bit `level` of a tree key, the highest bit of the first byte being level 0.
-fn bit(key: &Hash, level: usize) -> bool {
+pub(crate) fn bit(key: &Hash, level: usize) -> bool {
     key.as_bytes().get(level / 8).is_some_and(|byte| byte << (level % 8) & 0x80 != 0)
 }
 
 /// How many leading bits two tree keys share.
-fn shared_bits(a: &Hash, b: &Hash) -> usize {
+pub(crate) fn shared_bits(a: &Hash, b: &Hash) -> usize {
     (0..TREE_DEPTH_MAX).take_while(|level| bit(a, *level) == bit(b, *level)).count()
 }
 

@@ -49,6 +49,12 @@ impl<S: OrderedStore> Reader<S> {
         if self.is_committed(height) { self.kept(height, self.stored_block(height)) } else { Ok(None) }
     }
 
+    /// The version of the state tree after a height, as far as it is there, whatever may be asked for.
+    pub(crate) fn stored_version(&self, height: Height) -> Result<Option<u64>, LedgerError> {
+        let record: Option<SummaryRecord> = self.load(SUMMARY, &by_height(height), "a summary")?;
+        Ok(record.map(|record| record.tree_version))
+    }
+
     /// The block of a height as far as it is there, whatever may be asked for.
     pub(crate) fn stored_block(&self, height: Height) -> Result<Option<Block>, LedgerError> {
         let Some(header) = self.load(HEADER, &by_height(height), "a header")? else { return Ok(None) };
@@ -101,7 +107,7 @@ impl<S: OrderedStore> Reader<S> {
     /// shows that they are final. None if no block above it is committed, or none with a certificate near enough, or if
     /// the next block is not kept any more: the caller asks again later, or somebody else.
     pub fn run(&self, above: Height, blocks_max: usize) -> Result<Option<Run>, LedgerError> {
-        match self.run_of(above, blocks_max) {
+        match self.kept(above.next(), self.run_of(above, blocks_max)) {
             Err(LedgerError::Pruned { .. }) => Ok(None),
             run => run,
         }

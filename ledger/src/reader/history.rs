@@ -36,9 +36,14 @@ pub struct HistoryPage {
 }
 
 impl<S: OrderedStore> Reader<S> {
-    /// The executed transactions that name an account and are kept, at most `limit` and [`PAGE_MAX`]. `cursor` is where the page
+    /// The executed transactions that name an account, at most `limit` and [`PAGE_MAX`]. `cursor` is where the page
     /// before ended, or any other place; it is left out. Descending pages of one walk never show a transaction twice
-    /// and leave out what was committed after the first of them.
+    /// and leave out what was committed after the first of them, and end where what is kept ends.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Pruned`] if an ascending walk would go on at a height that is not kept: it would leave out what is
+    /// gone.
     pub fn history(
         &self,
         address: &Address,
@@ -52,7 +57,7 @@ impl<S: OrderedStore> Reader<S> {
             let place = by_account(address, height, index);
             match order {
                 // The first key above this one.
-                Order::Ascending => from = [&place[..], &[0]].concat().max(from),
+                Order::Ascending => from = self.kept(height, Ok([&place[..], &[0]].concat()))?,
                 Order::Descending => to = place.min(to),
             }
         }

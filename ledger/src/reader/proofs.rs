@@ -114,7 +114,9 @@ impl<S: OrderedStore> Reader<S> {
     /// A header, up to a certificate; none while there is no certificate near enough above it.
     pub fn prove_header(&self, height: Height) -> Result<Option<ChainProof>, LedgerError> {
         let distance = u64::try_from(CHAIN_HEADERS_MAX).unwrap_or(u64::MAX).saturating_sub(1);
-        let Some((certified, finalization)) = self.certificate_from(height, distance)? else { return Ok(None) };
+        let Some((certified, finalization)) = self.certificate_from(height, distance)? else {
+            return self.kept(height, Ok(None));
+        };
         let headers = List::truncated(self.kept(height, self.headers(height, certified))?);
         Ok(Some(ChainProof { headers, finalization }))
     }

@@ -8,7 +8,7 @@ use super::kit::{Chain, store};
 use crate::{EvidenceCursor, Ledger, Reader};
 
 /// Two nullify votes of a validator with different reports.
-fn piece(culprit: u16, view: u64) -> Evidence {
+pub(crate) fn piece(culprit: u16, view: u64) -> Evidence {
     let key = dev_key("accusing", DevRole::Validator, u32::from(culprit));
     let vote = |report| Vote::Nullify(Nullify { epoch: Epoch::ZERO, view: View::new(view), report });
     let sign = |report| vote(report).sign(&Hash::ZERO, ValidatorIndex::new(culprit), &key);

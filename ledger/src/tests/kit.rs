@@ -73,6 +73,8 @@ pub(crate) struct Chain {
     results: Vec<Summary>,
     /// Evidence that the next block holds.
     pub(crate) evidence: Vec<Evidence>,
+    /// Whether the next block is the last of its epoch.
+    pub(crate) ends_epoch: bool,
 }
 
 impl Chain {
@@ -91,6 +93,7 @@ impl Chain {
             certify: true,
             results: Vec::new(),
             evidence: Vec::new(),
+            ends_epoch: false,
         }
     }
 
@@ -141,7 +144,10 @@ impl Chain {
             results: List::truncated(results),
             evidence: List::truncated(std::mem::take(&mut self.evidence)),
         };
+        let next_validators = if std::mem::take(&mut self.ends_epoch) { self.parent.validators } else { Hash::ZERO };
         let header = Header {
+            epoch: self.parent.epoch_above(),
+            next_validators,
             height: self.parent.height.next(),
             time: self.parent.time.plus(self.step_ms),
             parent: self.parent.id(),
@@ -152,6 +158,10 @@ impl Chain {
             ..self.parent.clone()
         };
         self.parent = header.clone();
+        if header.ends_epoch() {
+            // Lanes begin anew.
+            self.cut.clear();
+        }
         let digest = if self.certify { header.id() } else { Hash::ZERO };
         let finalization = self.finalize(View::new(header.height.get() + 100), digest);
         FinalBlock { block: Block { header, body }, finalization, batches: ordered }
@@ -179,7 +189,7 @@ impl Chain {
         let bytes = transactions.iter().map(|transaction| Bytes::new(transaction.to_bytes()).expect("short"));
         let batch = Batch {
             chain: self.genesis.hash(),
-            epoch: self.parent.epoch,
+            epoch: self.parent.epoch_above(),
             lane,
             seq: below.map_or(1, |tip| tip.seq + 1),
             previous: below.map_or(Hash::ZERO, |tip| tip.tip),
@@ -233,12 +243,22 @@ impl Numbers {
 /// A chain of blocks with something of everything: transfers that succeed and fail, balances that go and come back,
 /// duplicates, sequence numbers, empty blocks, and blocks without a certificate of their own.
 pub(crate) fn eventful(length: u64, seed: u64) -> Vec<FinalBlock> {
-    eventful_in_steps(length, seed, 10)
+    let mut chain = Chain::new();
+    eventful_blocks(&mut chain, length, seed, |_| ())
 }
 
-/// The same with this many milliseconds from a block to the next.
+/// The same over a long time: so many milliseconds from a block to the next, with evidence and ends of epochs.
 pub(crate) fn eventful_in_steps(length: u64, seed: u64, step_ms: u64) -> Vec<FinalBlock> {
-    let mut chain = Chain { step_ms, ..Chain::new() };
+    let mut chain = Chain::new();
+    chain.step_ms = step_ms;
+    eventful_blocks(&mut chain, length, seed, |chain| {
+        let height = chain.parent.height.get() + 1;
+        chain.ends_epoch = height % 37 == 0;
+        chain.evidence = (height % 11 == 0).then(|| super::accusing::piece(2, height)).into_iter().collect();
+    })
+}
+
+fn eventful_blocks(chain: &mut Chain, length: u64, seed: u64, before: impl Fn(&mut Chain)) -> Vec<FinalBlock> {
     let mut ledger = Ledger::open(store(), &chain.genesis).expect("a fresh store");
     let mut numbers = Numbers::new(seed << 32);
     let mut earlier: Vec<SignedTransaction> = Vec::new();
@@ -249,11 +269,12 @@ pub(crate) fn eventful_in_steps(length: u64, seed: u64, step_ms: u64) -> Vec<Fin
             let count = numbers.below(5);
             let lane = u32::try_from(numbers.below(4)).expect("small");
             let transactions: Vec<_> =
-                (0..count).map(|_| eventful_transaction(&mut chain, &mut numbers, &earlier)).collect();
+                (0..count).map(|_| eventful_transaction(chain, &mut numbers, &earlier)).collect();
             earlier.extend(transactions.iter().cloned());
             batches.push((lane, transactions));
         }
-        chain.certify = numbers.below(3) > 0;
+        before(chain);
+        chain.certify = numbers.below(3) > 0 || chain.ends_epoch;
         let block = chain.block(batches);
         let committed = ledger.commit(block.clone()).expect("a good block");
         chain.executed(&committed);

@@ -88,6 +88,19 @@ pub(super) enum Found<'a> {
     Page(&'a Below),
 }
 
+/// What a node of a page is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Node<'a> {
+    /// Nothing stands below.
+    Nothing,
+    /// Nothing but this leaf stands below.
+    Leaf(&'a LeafReference),
+    /// More stands below, within the page; the hash of the node.
+    Between(Hash),
+    /// The page below.
+    Page(&'a Below),
+}
+
 impl Page {
     /// What stands in a place.
     pub(super) fn at(&mut self, place: u8) -> At<'_> {
@@ -207,6 +220,23 @@ impl Page {
         }
         let at = before(self.taken & !self.leafy, covered(node));
         self.pages.get(at).map_or(Found::Nothing, Found::Page)
+    }
+
+    /// What a node of the page is: number 1 is the page itself, and those below node `i` are `2i` and `2i + 1`.
+    pub(super) fn node(&self, number: usize) -> Node<'_> {
+        let taken = self.taken & covered(number);
+        if taken == 0 {
+            return Node::Nothing;
+        }
+        if taken.count_ones() == 1 && self.leafy & taken != 0 {
+            return self.leaves.get(before(self.leafy, taken)).map_or(Node::Nothing, Node::Leaf);
+        }
+        if number >= PLACES {
+            let at = before(self.taken & !self.leafy, taken);
+            return self.pages.get(at).map_or(Node::Nothing, Node::Page);
+        }
+        let between = self.between.as_deref().copied().unwrap_or_else(|| self.all_between());
+        Node::Between(self.node_hash(&between, number))
     }
 
     /// About how many bytes it takes in memory, without the pages below.

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::grow::{Change, Growth};
 use super::page::Page;
+use super::range::{self, Range};
 use super::stored::{load_page, stale_record};
 use super::{StateTree, proof};
 use crate::error::LedgerError;
@@ -87,6 +88,18 @@ impl PagedTree {
         key: &Hash,
     ) -> Result<StateProof, LedgerError> {
         proof::prove(store, version, root, key)
+    }
+
+    /// The first leaves of a version with this root from one tree key to another, both included, and what shows that there
+    /// are no others.
+    pub(crate) fn prove_range<S: OrderedStore>(
+        store: &S,
+        version: u64,
+        root: Hash,
+        range: (&Hash, &Hash),
+        limit: usize,
+    ) -> Result<Range, LedgerError> {
+        range::prove(store, version, root, range, limit)
     }
 
     /// The version below `version`, from memory or from the store. Below version 0 there is nothing. A version in memory

@@ -315,3 +315,64 @@ fn damaged_pages_are_errors() {
     }
     assert!(refused > 100 && proven > 100, "{refused} refused, {proven} proven");
 }
+
+#[test]
+fn every_range_is_proven_and_pages_of_ranges_meet() {
+    for keys in [0u16, 1, 2, 17, 700] {
+        let (_, store) = if keys == 0 { empty() } else { tree_of(keys, TreeOptions::default()) };
+        let model: BTreeMap<StateKey, Vec<u8>> = (0..keys).map(|number| (key(number), vec![0])).collect();
+        let root = root_of(&model);
+        let mut leaves: Vec<LeafReference> =
+            model.iter().map(|(key, value)| LeafReference { key: key.tree_key(), value: sha256(&[value]) }).collect();
+        leaves.sort_unstable();
+        let (lowest, highest) = (Hash::ZERO, Hash::new([0xff; 32]));
+        // All of it in pages of different length.
+        for limit in [1, 7, 256, 1_000] {
+            let (mut from, mut found) = (lowest, Vec::new());
+            loop {
+                let range = PagedTree::prove_range(&*store, 0, root, (&from, &highest), limit).expect("whole");
+                assert_eq!(range.proof.verify(&root, &from, &range.to, &range.leaves), Ok(()));
+                assert!(range.leaves.len() <= limit);
+                found.extend(range.leaves);
+                if range.to == highest {
+                    break;
+                }
+                from = next_key(&range.to);
+            }
+            assert_eq!(found, leaves);
+            if keys > 100 && limit == 1 {
+                break;
+            }
+        }
+        // From any key to any other.
+        for number in 0..60u16 {
+            let [one, other] = [number, number.wrapping_mul(31)].map(|number| key(number + 300).tree_key());
+            let (from, to) = (one.min(other), one.max(other));
+            let range = PagedTree::prove_range(&*store, 0, root, (&from, &to), 10_000).expect("whole");
+            let expected: Vec<_> = leaves.iter().copied().filter(|leaf| (from..=to).contains(&leaf.key)).collect();
+            assert_eq!((range.to, &range.leaves), (to, &expected));
+            assert_eq!(range.proof.verify(&root, &from, &to, &expected), Ok(()));
+        }
+    }
+}
+
+fn empty() -> (PagedTree, std::sync::Arc<althing_storage::FaultyStore>) {
+    let (mut tree, store) = (PagedTree::default(), store());
+    let mut batch = WriteBatch::default();
+    tree.grow(&*store, 0, &[], &mut batch).expect("grown");
+    store.commit(batch).expect("written");
+    (tree, store)
+}
+
+/// The key after this one.
+fn next_key(key: &Hash) -> Hash {
+    let mut bytes = *key.as_bytes();
+    for byte in bytes.iter_mut().rev() {
+        let (next, carries) = byte.overflowing_add(1);
+        *byte = next;
+        if !carries {
+            break;
+        }
+    }
+    Hash::new(bytes)
+}

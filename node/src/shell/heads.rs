@@ -70,8 +70,12 @@ pub(super) async fn announce(
 fn newest(reader: &Reader<RocksStore>, height: Height) -> Result<Option<Head>, LedgerError> {
     let lowest = height.get().saturating_sub(LOOKED_AT_MAX).max(1);
     for height in (lowest..=height.get()).rev().map(Height::new) {
-        if let (Some(header), Some(finalization)) = (reader.header(height)?, reader.finalization(height)?) {
-            return Ok(Some(Head { header, finalization }));
+        match (reader.header(height), reader.finalization(height)) {
+            (Ok(Some(header)), Ok(Some(finalization))) => return Ok(Some(Head { header, finalization })),
+            // The height that is looked at may be an old one by now.
+            (Err(LedgerError::Pruned { .. }), _) | (_, Err(LedgerError::Pruned { .. })) => return Ok(None),
+            (Err(error), _) | (_, Err(error)) => return Err(error),
+            (Ok(_), Ok(_)) => {}
         }
     }
     Ok(None)

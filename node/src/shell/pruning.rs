@@ -1,14 +1,15 @@
 //! The thread that removes what the operator does not keep, beside the thread that commits.
 //!
-//! It works half of the time at most, in pieces that a commit does not wait for, so that a node which has much to remove, as
-//! an archive that becomes a window, stays a good validator meanwhile.
+//! It rests for as long as it works, and writes in pieces that a commit hardly waits for, so that a node which has much to
+//! remove, as an archive that becomes a window, stays a good validator meanwhile. What was to be removed and is damaged harms
+//! nobody: the node goes on, and grows.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use althing_ledger::{LedgerError, Pruner};
-use althing_storage::OrderedStore;
+use althing_storage::{OrderedStore, StoreError};
 use metrics::gauge;
 
 use super::mailbox::{Mail, Mailbox};
@@ -16,8 +17,6 @@ use super::stop::{Stop, spawn};
 
 /// How often it looks whether there is something to remove.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// It rests for as long as it worked, and no longer than this.
-const REST_MAX: Duration = Duration::from_millis(100);
 
 /// Starts the thread. It ends soon after its mailbox, which nothing is ever put into, is closed.
 pub(super) fn start<S: OrderedStore + 'static>(
@@ -25,12 +24,14 @@ pub(super) fn start<S: OrderedStore + 'static>(
     closed: Arc<Mailbox<()>>,
     stop: Stop,
 ) -> JoinHandle<()> {
-    spawn("pruner", stop.clone(), move || {
-        if let Err(error) = run(pruner, &closed) {
-            match error {
-                LedgerError::Store(error) => stop.disk_failed("pruning the ledger", &error),
-                error => stop.chain_failed(format!("pruning the ledger: {error}")),
-            }
+    spawn("pruner", stop.clone(), move || match run(pruner, &closed) {
+        Ok(()) => {}
+        Err(LedgerError::Store(error)) if !matches!(error, StoreError::Corrupt { .. }) => {
+            stop.disk_failed("pruning the ledger", &error);
+        }
+        Err(error) => {
+            tracing::error!(%error, "nothing is pruned any more: check the disk, and replace the data folder");
+            while !matches!(closed.take(None, 1), Mail::Closed) {}
         }
     })
 }
@@ -41,7 +42,7 @@ fn run<S: OrderedStore>(mut pruner: Pruner<S>, closed: &Mailbox<()>) -> Result<(
         let began = std::time::Instant::now();
         let more = pruner.step()?;
         gauge!("althing_storage_earliest_height").set(pruner.earliest().get() as f64);
-        let rest = if more { began.elapsed().min(REST_MAX) } else { LOOK_EVERY };
+        let rest = if more { began.elapsed() } else { LOOK_EVERY };
         if let Mail::Closed = closed.take(Some(rest), 1) {
             return Ok(());
         }

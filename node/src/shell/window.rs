@@ -309,12 +309,11 @@ impl Backend for Window {
         order: PageOrder,
         limit: usize,
     ) -> Result<Vec<HistoryRecord>, ApiError> {
-        let cursor = beyond.map(|(height, index)| HistoryCursor { height, index });
+        let mut cursor = beyond.map(|(height, index)| HistoryCursor { height, index });
         let order = match order {
             PageOrder::Asc => ScanOrder::Ascending,
             PageOrder::Desc => ScanOrder::Descending,
         };
-        let page = self.reader().history(address, cursor, order, limit).map_err(ledger_failed)?;
         let record = |id: Hash| -> Result<Option<HistoryRecord>, ApiError> {
             let Some(located) = self.reader().transaction(&id).map_err(ledger_failed)? else { return Ok(None) };
             let transaction = SignedTransaction::from_bytes(&located.bytes, &self.chain.genesis);
@@ -328,7 +327,20 @@ impl Backend for Window {
                 sender: transaction.body().sender,
             }))
         };
-        page.entries.iter().filter_map(|entry| record(entry.id).transpose()).collect()
+        let mut records = Vec::new();
+        // A page of the ledger may be shorter than what is asked for.
+        while records.len() < limit {
+            let rest = limit.saturating_sub(records.len());
+            let page = self.reader().history(address, cursor, order, rest).map_err(ledger_failed)?;
+            for entry in &page.entries {
+                records.extend(record(entry.id)?);
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(records)
     }
 
     fn evidence(

@@ -145,6 +145,12 @@ fn a_commit_makes_what_was_committed_lazily_before_it_durable() {
         assert_eq!(keys(&store, POINTS), [b"1", b"2"]);
 
         store.commit_lazily(wide(b"3")).expect("committed");
+        store.settle().expect("settled");
+        store.crash(seed);
+        store.reopen();
+        assert_eq!(keys(&store, POINTS), [b"1", b"2", b"3"]);
+
+        store.commit_lazily(wide(b"3")).expect("committed");
         store.set_plan(StoreFaultPlan { fail_commit: Some(store.commits() + 1), ..StoreFaultPlan::default() });
         store.commit(wide(b"4")).expect_err("planned");
         store.crash(seed);
