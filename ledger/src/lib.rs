@@ -68,8 +68,8 @@ pub use overlay::StateChange;
 pub use prune::{Pruner, RETAINED_BLOCKS_MIN, Retention, WINDOW_BLOCKS_DEFAULT};
 pub use reader::{
     BALANCES_MAX, EvidenceCursor, EvidenceEntry, EvidencePage, HistoryCursor, HistoryEntry, HistoryPage,
-    LocatedTransaction, PAGE_MAX, PROVEN_KEYS_MAX, ProvenReceipt, ProvenState, ProvenTransaction, RUN_BLOCKS_MAX,
-    RUN_LINK_MAX, Reader, Run,
+    LocatedTransaction, PAGE_MAX, PROVEN_KEYS_MAX, ProvenRange, ProvenReceipt, ProvenState, ProvenTransaction,
+    RUN_BLOCKS_MAX, RUN_LINK_MAX, Reader, Run,
 };
 pub use space::{SCHEMA_VERSION, SPACES};
 #[cfg(any(test, feature = "oracle"))]

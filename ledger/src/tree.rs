@@ -21,6 +21,7 @@ use althing_types::Hash;
 #[cfg(any(test, feature = "oracle"))]
 pub use self::jmt::JmtTree;
 pub use self::paged::{PagedTree, TreeOptions};
+pub(crate) use self::range::Range;
 pub(crate) use self::stored::stale_keys;
 use crate::error::LedgerError;
 use crate::overlay::StateChange;

@@ -16,6 +16,7 @@ mod network;
 mod nodes;
 mod observer;
 mod process;
+mod pruning;
 mod rpc;
 mod streets;
 mod survival;

@@ -4,6 +4,7 @@
 //! frozen below, so the change is seen in review. `ALTHING_BLESS=1` writes the file anew.
 
 mod openssl;
+mod proofs;
 mod samples;
 
 use std::path::PathBuf;

@@ -5,13 +5,13 @@
 
 use althing_storage::OrderedStore;
 use althing_types::{
-    CHAIN_HEADERS_MAX, ChainProof, Hash, Height, InclusionProof, List, Receipt, StateKey, StateProof, Summary,
-    SummaryProof, leaf_hash,
+    CHAIN_HEADERS_MAX, ChainProof, Hash, Height, InclusionProof, LeafReference, List, RangeProof, Receipt, StateKey,
+    StateProof, Summary, SummaryProof, leaf_hash,
 };
 
 use super::{LocatedTransaction, Reader};
 use crate::error::LedgerError;
-use crate::tree::PagedTree;
+use crate::tree::{PagedTree, Range};
 
 /// Places in the state that are proven at once at most.
 pub const PROVEN_KEYS_MAX: usize = 1_024;
@@ -25,6 +25,21 @@ pub struct ProvenState {
     pub values: Vec<Option<Vec<u8>>>,
     /// For each key the path to its value, or to where it would stand, below the summary's state root.
     pub proofs: Vec<StateProof>,
+    /// The summary of the height, up to a certificate.
+    pub summary_proof: SummaryProof,
+}
+
+/// All leaves of the state tree after a height from one tree key to another, with the proof that there are no others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenRange {
+    /// The height.
+    pub height: Height,
+    /// The leaves, ascending by tree key.
+    pub leaves: Vec<LeafReference>,
+    /// The highest tree key that the range covers: that which was asked for, or that of the last leaf if there are more.
+    pub to: Hash,
+    /// What shows that the tree holds these leaves and no others there, below the summary's state root.
+    pub proof: RangeProof,
     /// The summary of the height, up to a certificate.
     pub summary_proof: SummaryProof,
 }
@@ -89,6 +104,30 @@ impl<S: OrderedStore> Reader<S> {
         let (version, root) = (executed.tree_version, executed.summary.state_root);
         let proofs = keys.iter().map(|key| PagedTree::prove(&*self.store, version, root, &key.tree_key()));
         Ok(ProvenState { height, values, proofs: proofs.collect::<Result<_, _>>()?, summary_proof })
+    }
+
+    /// The first leaves of the state tree after a height from one tree key to another, both included: at most `limit` and
+    /// [`PROVEN_KEYS_MAX`]. Where they end before `to`, the next range begins above the key that they end with.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::prove_at`]. If `from` is above `to` there is no leaf, and no proof of it either: nobody accepts it.
+    pub fn prove_range(
+        &self,
+        height: Height,
+        (from, to): (&Hash, &Hash),
+        limit: usize,
+    ) -> Result<ProvenRange, LedgerError> {
+        let height = self.committed(height)?;
+        self.kept(height, self.proven_range(height, (from, to), limit.clamp(1, PROVEN_KEYS_MAX)))
+    }
+
+    fn proven_range(&self, height: Height, range: (&Hash, &Hash), limit: usize) -> Result<ProvenRange, LedgerError> {
+        let summary_proof = self.prove_summary(height)?;
+        let executed = self.executed(height)?.ok_or_else(|| LedgerError::corrupt("a summary"))?;
+        let (version, root) = (executed.tree_version, executed.summary.state_root);
+        let Range { leaves, to, proof } = PagedTree::prove_range(&*self.store, version, root, range, limit)?;
+        Ok(ProvenRange { height, leaves, to, proof, summary_proof })
     }
 
     /// The summary of a height, up to a certificate. Fails as [`Reader::prove_at`] does.

@@ -149,3 +149,40 @@ fn transactions_and_receipts_are_proven_in_the_order_of_execution() {
     assert_eq!(reader.prove_transaction(&Hash::ZERO).expect("readable"), None);
     assert_eq!(reader.prove_receipt(Height::new(1), 99).expect("readable"), None);
 }
+
+#[test]
+fn all_of_the_state_is_proven_range_by_range() {
+    let mut chain = Chain::new();
+    let mut ledger = Ledger::open(store(), &chain.genesis).expect("a fresh store");
+    for round in 0..4u32 {
+        let transfers = (0..8).map(|from| chain.transfer(from, address(100 + 8 * round + from), 5)).collect();
+        chain.commit(&mut ledger, vec![(0, transfers)]);
+    }
+    chain.commit(&mut ledger, Vec::new());
+    let (reader, height) = (ledger.reader(), Height::new(4));
+    let (mut from, highest) = (Hash::ZERO, Hash::new([0xff; 32]));
+    let mut leaves = Vec::new();
+    loop {
+        let range = reader.prove_range(height, (&from, &highest), 7).expect("covered");
+        let summary = believed(&chain, &range.summary_proof);
+        assert_eq!(summary.height, height);
+        assert_eq!(range.proof.verify(&summary.state_root, &from, &range.to, &range.leaves), Ok(()));
+        leaves.extend(range.leaves);
+        if range.to == highest {
+            break;
+        }
+        // The last byte of no key here is the highest one.
+        let mut next = *range.to.as_bytes();
+        next[31] += 1;
+        from = Hash::new(next);
+    }
+    // 32 new accounts, eight old ones, and the asset.
+    assert_eq!(leaves.len(), 41);
+    let keys: Vec<Hash> = leaves.iter().map(|leaf| leaf.key).collect();
+    for account in (0..8).chain(100..132) {
+        assert!(keys.contains(&balance(account).tree_key()), "{account}");
+    }
+    let reversed = reader.prove_range(height, (&highest, &Hash::ZERO), 7).expect("covered");
+    let summary = believed(&chain, &reversed.summary_proof);
+    assert!(reversed.proof.verify(&summary.state_root, &highest, &Hash::ZERO, &reversed.leaves).is_err());
+}

@@ -33,6 +33,8 @@ pub(crate) struct Network {
     folder: TempDir,
     /// The first of the ports of its public windows.
     rpc_port: u16,
+    /// How long a transaction is valid, in milliseconds.
+    valid_for_ms: u64,
 }
 
 impl Network {
@@ -56,6 +58,19 @@ impl Network {
         Self::with(validators, 0, accounts, false)
     }
 
+    /// Makes a network of so many validators, of which a transaction can be ordered for so many milliseconds.
+    pub(crate) fn with_window(validators: u16, window_ms: u32) -> Self {
+        let made = Self::new(validators);
+        let path = made.folder.path().join("devnet/genesis.json");
+        let mut document: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).expect("it is there")).expect("it is JSON");
+        document["tx"]["maxWindowMs"] = window_ms.into();
+        fs::write(&path, document.to_string()).expect("it can be written");
+        let genesis = Genesis::parse(&fs::read(&path).expect("it is there")).expect("it is valid");
+        // Clocks and blocks may differ a little.
+        Self { genesis, valid_for_ms: u64::from(window_ms) / 2, ..made }
+    }
+
     fn with(validators: u16, observers: u16, accounts: u16, fast_path: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let devnet = folder.path().join("devnet");
@@ -70,7 +85,7 @@ impl Network {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let document = fs::read(devnet.join("genesis.json")).expect("the document is there");
         let genesis = Genesis::parse(&document).expect("it is valid");
-        Self { genesis, folder, rpc_port: p2p_port + validators }
+        Self { genesis, folder, rpc_port: p2p_port + validators, valid_for_ms: VALID_FOR_MS }
     }
 
     /// Where the files of a validator are.
@@ -142,7 +157,7 @@ impl Network {
         TransactionBody {
             chain: self.genesis.hash(),
             sender: Self::account(from),
-            replay: Replay::Expiring { valid_until: TimeMs::new(wall_ms() + VALID_FOR_MS), salt },
+            replay: Replay::Expiring { valid_until: TimeMs::new(wall_ms() + self.valid_for_ms), salt },
             gas_limit: GAS_LIMIT,
             sponsor: None,
             action: Action::Transfer { asset: self.asset(), to, amount },

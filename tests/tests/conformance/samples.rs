@@ -334,12 +334,16 @@ fn proofs() -> Vec<Sample> {
     let chain = ChainProof { headers: List::truncated(vec![block().header]), finalization: finalization() };
     let leaf = LeafReference { key: CHAIN, value: Hash::new([1; 32]) };
     let siblings = List::truncated(vec![Some(CHAIN), None, Some(Hash::new([5; 32]))]);
+    let node = RangePart::Node(CHAIN);
+    let parts = vec![RangePart::Split, RangePart::Empty, RangePart::Leaf(leaf), node, RangePart::Within];
+    let parts = List::truncated(parts);
     vec![
         sample("inclusion proof", &inclusion),
         sample("chain proof", &chain),
         sample("summary proof", &SummaryProof { summary: summary(6), inclusion, chain }),
         sample("state proof: present", &StateProof { leaf: Some(leaf), siblings: siblings.clone() }),
         sample("state proof: absent", &StateProof { leaf: None, siblings }),
+        sample("range proof", &RangeProof { parts }),
     ]
 }
 
