@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use samples::Sample;
 
 /// RFC 6962 leaf hash of `tests/vectors/wire.json`.
-const FROZEN: &str = "0xfa0e55f4e88548a4ed3833f61d8e013ee29d8c4f921fa11d164004835fbd9ee6";
+const FROZEN: &str = "0x662463dbb3630a5409c602dc346701111f27e9649c9a8c831e06a498eb302213";
 
 fn vectors_path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors")

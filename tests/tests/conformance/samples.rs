@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use althing_consensus::{Envelope, Memory, Message, Proposal, Record, Run, Standing, ViewProof};
+use althing_consensus::{Envelope, EpochRecord, Memory, Message, Proposal, Record, Run, Standing, ViewProof};
+use althing_mempool::{Acks, DataMessage, Range, SharedBatch};
 use althing_types::*;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -237,6 +238,13 @@ pub(crate) fn finalization() -> Finalization {
     Finalization::slow(finalize, &committee(), &votes).expect("a quorum")
 }
 
+/// A fast Finalization of the sample block: all four, for none of them can be done without.
+fn fast_finalization() -> Finalization {
+    let set = ValidatorSet::new(validators().validators().to_vec(), 1, true).expect("a set");
+    let votes: Vec<SignedVote> = (0..4).map(|i| vote(i, Vote::Notarize(notarize()))).collect();
+    Finalization::fast(notarize(), &Committee { set, ..committee() }, &votes).expect("a quorum")
+}
+
 fn agreement() -> Vec<Sample> {
     let set = validators();
     let hash = set.hash();
@@ -259,6 +267,7 @@ fn agreement() -> Vec<Sample> {
         sample("certificate: notarization", &Certificate::Notarization(notarization())),
         sample("certificate: nullification", &Certificate::Nullification(nullification())),
         sample("certificate: finalization", &Certificate::Finalization(finalization())),
+        sample("certificate: fast finalization", &Certificate::Finalization(fast_finalization())),
         sample("evidence: votes", &evidence()),
         sample("fork proof", &fork_proof()),
     ]
@@ -280,12 +289,26 @@ fn batches() -> Vec<Sample> {
     let mut pair = [(head, signature), (other, secret(4).sign(&other.sign_hash(&CHAIN)))];
     pair.sort();
     let [first, second] = pair;
-    vec![
+    let shared = || SharedBatch(SignedBatch { batch: batch.clone(), signature }.into());
+    let tips =
+        List::truncated(vec![LaneTip { lane: 0, seq: 4, tip: CHAIN }, LaneTip { lane: 3, seq: 2, tip: head.digest }]);
+    let acks = Acks { epoch: Epoch::new(1), tips, executed: Height::new(7) };
+    let range = Range { lane: 3, first: 1, last: 2, tip: head.digest };
+    let get = DataMessage::GetBatches { epoch: Epoch::new(1), range };
+    let data = [
+        ("data message: batch", DataMessage::Batch(shared())),
+        ("data message: acks", DataMessage::Acks(acks)),
+        ("data message: get batches", get),
+        ("data message: batches", DataMessage::Batches(List::truncated(vec![shared(), shared()]))),
+    ];
+    let data = data.map(|(name, message)| sample(name, &message));
+    let samples = [
         sample("batch", &batch).with_id("althing/batch/v1", batch.digest()),
         sample("batch head", &head).with_id("althing/batch-sign/v1", head.sign_hash(&CHAIN)),
         sample("signed batch", &SignedBatch { batch, signature }),
         sample("evidence: batches", &Evidence::Batches(first, second)),
-    ]
+    ];
+    samples.into_iter().chain(data).collect()
 }
 
 fn state() -> Vec<Sample> {
@@ -366,6 +389,8 @@ fn messages() -> Vec<Sample> {
         entry: Some(Certificate::Nullification(nullification())),
         yours: List::truncated(vec![vote(2, nullify(None))]),
     };
+    let remembers = |memory| ViewProof { question: CHAIN, memory, entry: None, yours: List::empty() };
+    let opening = EpochRecord { epoch: Epoch::new(2), set: validators(), boundary: finalization() };
     let abstaining = Standing::Abstaining { question: CHAIN, epoch: Epoch::new(1), to: View::new(11) };
     let messages = [
         ("message: vote", Message::Vote(vote(2, nullify(None)))),
@@ -381,6 +406,8 @@ fn messages() -> Vec<Sample> {
         ("message: fork", Message::Fork(Box::new(fork_proof()))),
         ("message: get view", Message::GetView { question: CHAIN }),
         ("message: view", Message::View(Box::new(view_proof))),
+        ("message: view, whole", Message::View(Box::new(remembers(Memory::Whole)))),
+        ("message: view, lost", Message::View(Box::new(remembers(Memory::Lost)))),
     ];
     let records = [
         ("record: vote", Record::Vote(vote(2, nullify(None)))),
@@ -391,6 +418,9 @@ fn messages() -> Vec<Sample> {
         ("record: recovering", Record::Standing(Standing::Recovering { question: CHAIN, above: View::new(4) })),
         ("record: abstaining", Record::Standing(abstaining)),
         ("record: doubled", Record::Standing(Standing::Doubled { vote: Some(vote(2, nullify(None))) })),
+        ("record: doubled, by a batch", Record::Standing(Standing::Doubled { vote: None })),
+        ("record: settled", Record::Standing(Standing::Settled { question: CHAIN, epoch: Epoch::new(1) })),
+        ("record: epoch", Record::Epoch(Box::new(opening))),
     ];
     let messages = messages.map(|(name, message)| sample(name, &envelope(message)));
     messages.into_iter().chain(records.map(|(name, record)| sample(name, &record))).collect()
