@@ -55,8 +55,9 @@ impl Core {
         if seeded(Canary::AnnouncedBeforeSync) {
             self.announced = (self.view, self.floor.view);
         }
-        let announced = Pending::Announce { view: self.view, floor: self.floor.view };
-        self.journal.after_all(announced);
+        // A floor that the ledger alone knows has no certificate in the log, and is not announced (D7).
+        let floor = self.floor.finalization.as_ref().map_or(View::ZERO, |finalization| finalization.vote.view);
+        self.journal.after_all(Pending::Announce { view: self.view, floor });
     }
 
     /// Forgets blocks without a parent here, unless a recent proposal, a certificate or a vote of mine names them or a

@@ -387,3 +387,23 @@ fn a_log_that_says_that_it_was_lost_may_end_below_the_ledger_and_catches_up() {
     assert_eq!(heights(&out), [2, 3], "{out:?}");
     assert!(alarms(&out).is_empty(), "{out:?}");
 }
+
+#[test]
+fn whose_ledger_is_ahead_of_its_log_announces_no_floor_that_no_certificate_shows() {
+    let before = Rig::new();
+    let blocks = before.blocks(2);
+    let anchor = Anchor { header: blocks[0].block.header.clone(), cut: blocks[0].cut.clone() };
+    let records = vec![Record::Standing(recovering(0))];
+    let mut rig = before.clone();
+    rig.core =
+        Core::recover(before.config.clone(), before.genesis.id(), anchor, View::new(5), records).expect("it may");
+    rig.connect_all();
+    // It enters a view by a certificate that makes nothing final.
+    let mut out = rig.hear_certificates(vec![rig.notarization(8, 5, blocks[1].id())]);
+    out.extend(rig.hear(0, Message::GetView { question: QUESTION }));
+    let announced = out.iter().rev().find_map(|output| match output {
+        Output::Send { envelope, .. } => Some((envelope.view.get(), envelope.floor.get())),
+        _ => None,
+    });
+    assert_eq!(announced, Some((9, 0)), "{out:?}");
+}
