@@ -43,7 +43,7 @@ pub struct FaultyStore {
 type Before = (Space, Vec<u8>, Option<Vec<u8>>);
 
 /// What the clones of a handle share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Memory {
     plan: StoreFaultPlan,
     state: State,
@@ -105,6 +105,12 @@ impl FaultyStore {
         // The process ended, or it crashed, which has settled them; the machine has them.
         memory.lazy.clear();
         memory.state = State::Open;
+    }
+
+    /// A store of its own that holds the same, as a copy of the folder would: no handle of one reaches the other.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { shared: Arc::new(Mutex::new(self.memory().clone())) }
     }
 
     /// Changes the plan from here on; the counts of calls go on.

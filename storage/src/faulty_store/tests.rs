@@ -78,6 +78,21 @@ fn between_a_crash_and_the_next_opening_every_handle_refuses_everything() {
 }
 
 #[test]
+fn a_copy_is_a_store_of_its_own() {
+    let store = FaultyStore::new(&SPACES, StoreFaultPlan::default());
+    store.commit(wide(b"1")).expect("committed");
+    store.crash(0);
+    let copy = store.copy();
+    store.reopen();
+    store.commit(wide(b"2")).expect("committed");
+    assert!(matches!(copy.get(POINTS, b"1"), Err(StoreError::Poisoned)), "it was made while the store was down");
+    copy.reopen();
+    copy.commit(wide(b"3")).expect("committed");
+    assert_eq!((keys(&store, POINTS).len(), keys(&copy, POINTS).len()), (2, 2));
+    assert!(copy.get(POINTS, b"2").expect("it can be read").is_none(), "it was written after the copy");
+}
+
+#[test]
 fn the_end_of_the_process_alone_drops_a_commit_that_failed() {
     let store = failing_commit(1);
     store.commit(wide(b"1")).expect_err("planned");

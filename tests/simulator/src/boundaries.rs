@@ -5,6 +5,7 @@ use althing_replica::Message;
 use althing_types::VoteKind;
 
 use crate::cases::ends_well;
+use crate::node::Loss;
 use crate::options::{EpochScript, Options};
 use crate::world::World;
 
@@ -123,6 +124,48 @@ fn case_11_sets_grow_shrink_and_are_replaced_as_a_whole() {
     }
 }
 
+/// Whatever is lost of a validator's disks, and whenever, it comes back, and votes in the epoch that follows.
+#[test]
+fn case_11_and_15_disks_that_are_lost_around_the_boundary_are_made_up_for() {
+    let losses = [Loss::Folder, Loss::Logs, Loss::VoteLog, Loss::Newer];
+    for (loss, fast_path) in losses.into_iter().zip([false, true, true, false]) {
+        for wait in (0..80).step_by(8) {
+            let options = changing(5, &[FOUR, &[0, 1, 2, 3, 4], &[1, 2, 3, 4]], &[1, 3]);
+            let mut world = quiet(Options { seed: wait, fast_path, forgetful: vec![2], ..options });
+            world.stop_and_copy(2);
+            world.submit(0);
+            world.pass_ms(wait);
+            world.lose_and_recover_from(2, loss);
+            world.submit(1);
+            world.pass_ms(600);
+            reach(&mut world, 2);
+            world.lose_and_recover_from(2, loss);
+            ends_well(world);
+        }
+    }
+}
+
+/// A known node that is no validator yet signed nothing: its operator may begin it anew as often as need be.
+#[test]
+fn case_11_and_15_a_guest_that_is_begun_anew_votes_once_its_epoch_begins() {
+    for wait in (0..60).step_by(6) {
+        let mut world = quiet(Options { seed: wait, ..changing(5, &[FOUR, &[0, 1, 2, 4]], &[2]) });
+        for _ in 0..3 {
+            world.submit(0);
+            world.pass_ms(wait);
+            world.lose_and_recover_from(4, Loss::Unused);
+        }
+        reach(&mut world, 1);
+        // Now its votes are needed.
+        world.crash(1);
+        let height = world.height();
+        world.submit(2);
+        assert!(world.until_all_reach(height + 1, 60_000).is_some(), "{}", world.describe());
+        world.restart(1);
+        ends_well(world);
+    }
+}
+
 #[test]
 fn case_11_what_was_accepted_before_the_boundary_is_ordered_after_it() {
     // A validator whose batches nobody else hears of accepts transactions, and then the epoch ends without them.
@@ -145,11 +188,14 @@ fn case_11_what_was_accepted_before_the_boundary_is_ordered_after_it() {
 /// What the machine found while epochs were built. 596 and 1111: what was said first in an epoch was lost on peers that
 /// entered later, so that a result was carried by nobody. 1047: a restart took a transaction over twice. 15818 and 15947:
 /// epochs ended faster than the batch log was written, and a restart knew its old batches no more. 1380: the checker
-/// itself, of a validator that left.
+/// itself, of a validator that left. With disks that are lost, 50302: a validator whose log was lost and whose ledger was
+/// not announced a floor of which it held no certificate.
 #[test]
 fn seeds_that_once_failed_where_epochs_end() {
     for seed in [596, 1047, 1111, 1380, 15_818, 15_947] {
-        let outcome = World::new(Options::with_epochs(seed)).run();
+        let outcome = World::new(Options::with_changes(seed)).run();
         assert_eq!(outcome.failure, None, "seed {seed}");
     }
+    let outcome = World::new(Options::with_epochs(50_302)).run();
+    assert_eq!(outcome.failure, None, "with lost disks");
 }

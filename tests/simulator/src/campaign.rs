@@ -90,7 +90,7 @@ impl fmt::Display for Tally {
         let sum = &self.sum;
         write!(
             f,
-            "{} runs: {} events, {} final blocks, {} transactions executed, {} accepted, {} crashes, {} views, \
+            "{} runs: {} events, {} final blocks, {} transactions executed, {} accepted, {} crashes, {} disks lost, {} views, \
              {} epochs ended, {} simulated seconds, {} pieces of evidence; slowest recovery {} ms, longest queue of blocks {}",
             self.runs,
             sum.events,
@@ -98,6 +98,7 @@ impl fmt::Display for Tally {
             sum.transactions,
             sum.accepted,
             sum.crashes,
+            sum.losses,
             sum.views,
             sum.epochs,
             sum.simulated_ms / 1000,

@@ -201,15 +201,20 @@ impl Checker {
         self.byzantine.contains(&contact) || self.forgetful.contains(&contact)
     }
 
-    /// A validator lost its disks.
-    pub(crate) fn wiped(&mut self, place: usize) {
+    /// The height that the ledger of a place was seen to have committed.
+    pub(crate) fn committed(&self, place: usize) -> Height {
+        self.committed[place]
+    }
+
+    /// A validator lost its disks, or so much of them that its ledger has committed no more than this height.
+    pub(crate) fn wiped(&mut self, place: usize, left: Height) {
         let contact = self.contacts[place];
         for (_, epoch, view) in self.sent.keys().filter(|(signer, _, _)| *signer == contact) {
             self.lost.insert((contact, *epoch), *view);
         }
         self.promises.lost(place);
         self.durable[place] = Durable::default();
-        (self.committed[place], self.handed[place]) = (Height::ZERO, Height::ZERO);
+        (self.committed[place], self.handed[place]) = (left, left);
     }
 
     /// Final blocks that were certified by the fast path where they were handed over first.

@@ -11,7 +11,7 @@ use althing_genesis::Genesis;
 use althing_ledger::{FinalBlock, Ledger, LedgerError, Reader, SPACES};
 use althing_replica::{Config, Contact, Found, LogLimits, Message, Outcome, Replica, StartError, archive};
 use althing_storage::{FaultyStore, RECORD_BYTES_MAX, StoreFaultPlan};
-use althing_types::{Epoch, Hash, SignedBatch, View, decode, encode, leaf_hash};
+use althing_types::{Epoch, Hash, Height, SignedBatch, View, decode, encode, leaf_hash};
 
 use super::epochs::Epochs;
 use super::keys::SimulatedKeys;
@@ -24,6 +24,34 @@ pub(crate) struct Disk {
     pub(crate) votes: DiskLog,
     pub(crate) batches: DiskLog,
     pub(crate) store: FaultyStore,
+}
+
+impl Disk {
+    fn empty() -> Self {
+        let store = FaultyStore::new(SPACES, StoreFaultPlan::default());
+        Self { votes: DiskLog::new(), batches: DiskLog::new(), store }
+    }
+
+    /// What a copy holds that is made while the node is down.
+    fn copy(&self) -> Self {
+        let holding = |log: &DiskLog| DiskLog::holding(log.durable_records());
+        Self { votes: holding(&self.votes), batches: holding(&self.batches), store: self.store.copy() }
+    }
+}
+
+/// What a node that is down loses, and what its operator says about it (D10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// The whole folder; it recovers.
+    Folder,
+    /// Both logs; the ledger is kept, and it recovers.
+    Logs,
+    /// The log of votes; the batches and the ledger are kept, and it recovers.
+    VoteLog,
+    /// The folder is replaced by the older copy, if there is one; it recovers.
+    Newer,
+    /// The whole folder of one that was no validator yet; it begins anew.
+    Unused,
 }
 
 /// What a validator has in memory.
@@ -58,6 +86,10 @@ pub(crate) struct Node {
     pub(crate) skew_ms: i64,
     /// Actions after which the power goes.
     pub(crate) power: Option<u64>,
+    /// A copy of its disks that its operator made while it was down, with the height that they had committed.
+    pub(crate) copy: Option<(Disk, Height)>,
+    /// Whether it was ever a validator of an epoch that it was in.
+    pub(crate) was_seated: bool,
     /// Proposals that reached it or left it, by block; only Byzantine validators remember them.
     pub(crate) heard: BTreeMap<Hash, Proposal>,
     /// The last messages that it meant to send; only Byzantine validators remember them.
@@ -69,16 +101,16 @@ const SAID_MAX: usize = 256;
 
 impl Node {
     pub(crate) fn new(index: Contact, keys: SimulatedKeys, skew_ms: i64) -> Self {
-        let store = FaultyStore::new(SPACES, StoreFaultPlan::default());
-        let disk = Disk { votes: DiskLog::new(), batches: DiskLog::new(), store };
         Self {
             index,
             keys,
-            disk,
+            disk: Disk::empty(),
             running: None,
             life: 0,
             skew_ms,
             power: None,
+            copy: None,
+            was_seated: false,
             heard: BTreeMap::new(),
             said: VecDeque::new(),
         }
@@ -106,20 +138,54 @@ impl Node {
 
     /// Begins its vote log: it signed nothing yet. A liar's log says nothing of its past, so that nothing stops it.
     pub(crate) fn begin(&mut self) {
-        self.disk.votes = begun(Standing::Whole { question: question(self.index, 0) });
+        self.disk.votes = begun(Standing::Whole { question: question(self.index, self.life) });
     }
 
-    /// Loses everything that its disks hold, and is told so by its operator.
-    pub(crate) fn forget(&mut self) {
-        self.wipe();
-        let question = question(self.index, self.life);
-        self.disk.votes = begun(Standing::Recovering { question, above: View::ZERO });
+    /// Loses what its disks hold, and is told so by its operator. Says how much its ledger had committed of what is left,
+    /// given how much it had of everything.
+    pub(crate) fn forget(&mut self, loss: Loss, committed: Height) -> Height {
+        let mut left = Height::ZERO;
+        match loss {
+            Loss::Unused => {
+                self.wipe();
+                self.begin();
+                return left;
+            }
+            Loss::Folder => self.wipe(),
+            Loss::Logs | Loss::VoteLog => {
+                left = committed;
+                self.disk.votes = DiskLog::new();
+                if loss == Loss::Logs {
+                    self.disk.batches = DiskLog::new();
+                }
+            }
+            Loss::Newer => match &self.copy {
+                Some((disk, height)) => (self.disk, left) = (disk.copy(), *height),
+                None => self.wipe(),
+            },
+        }
+        self.recover();
+        left
+    }
+
+    /// What `althing node recover-vote-log` does: its own votes are forgotten, and what the log has of others stays.
+    fn recover(&mut self) {
+        let records: Vec<Record> = self.disk.votes.durable_records().iter().map(|bytes| vote_record(bytes)).collect();
+        let above = records.iter().map(voted_in).max().unwrap_or_default();
+        let standing = Record::Standing(Standing::Recovering { question: question(self.index, self.life), above });
+        let of_others = records.into_iter().filter(|record| !matches!(record, Record::Vote(_) | Record::Standing(_)));
+        let kept: Vec<Vec<u8>> = std::iter::once(standing).chain(of_others).map(|record| encode(&record)).collect();
+        self.disk.votes = DiskLog::holding(&kept);
+    }
+
+    /// Copies what its disks hold, while it is down.
+    pub(crate) fn keep_copy(&mut self, committed: Height) {
+        self.copy = Some((self.disk.copy(), committed));
     }
 
     /// Loses everything that its disks hold.
     pub(crate) fn wipe(&mut self) {
-        let store = FaultyStore::new(SPACES, StoreFaultPlan::default());
-        self.disk = Disk { votes: DiskLog::new(), batches: DiskLog::new(), store };
+        self.disk = Disk::empty();
     }
 
     /// Pulls the plug. The commit that is under way may happen or not.
@@ -215,7 +281,21 @@ fn config(
 }
 
 fn begun(standing: Standing) -> DiskLog {
-    DiskLog::begun(&encode(&Record::Standing(standing)))
+    DiskLog::holding([&encode(&Record::Standing(standing))])
+}
+
+fn vote_record(bytes: &[u8]) -> Record {
+    decode(bytes, RECORD_BYTES_MAX).expect("a record of ours")
+}
+
+/// The highest view in which a record says that its owner may have voted.
+const fn voted_in(record: &Record) -> View {
+    match record {
+        Record::Vote(signed) | Record::Standing(Standing::Doubled { vote: Some(signed) }) => signed.vote.view(),
+        Record::Standing(Standing::Abstaining { to, .. }) => *to,
+        Record::Standing(Standing::Recovering { above, .. }) => *above,
+        _ => View::ZERO,
+    }
 }
 
 /// What a validator asks with in a life.
@@ -234,7 +314,6 @@ fn found(
     for epoch in [head.header.epoch_above(), head.header.epoch_above().previous()] {
         accused.extend(ledger.reader().accused(epoch)?.into_iter().map(|index| (epoch, index)));
     }
-    let vote = |bytes: &Vec<u8>| decode::<Record>(bytes, RECORD_BYTES_MAX).expect("a record of ours");
     let batch = |bytes: &Vec<u8>| decode::<SignedBatch>(bytes, RECORD_BYTES_MAX).expect("a batch of ours");
     Ok(Found {
         header: head.header.clone(),
@@ -243,7 +322,7 @@ fn found(
         summaries: ledger.reader().summaries_above(head.header.executed_height)?,
         accused,
         change: epochs.pending_at(&ledger.reader()),
-        votes: votes.iter().map(vote).collect(),
+        votes: votes.iter().map(|bytes| vote_record(bytes)).collect(),
         batches: batches.iter().map(batch).map(Arc::new).collect(),
     })
 }

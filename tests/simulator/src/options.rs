@@ -37,6 +37,8 @@ pub struct Options {
     pub(crate) actors: Vec<Actor>,
     /// Honest validators whose disks may be lost whenever they crash; at most f with those that lie.
     pub(crate) forgetful: Vec<u16>,
+    /// Those whose disks may be lost until they are validators for the first time.
+    pub(crate) newcomers: Vec<u16>,
     /// Whether those with one instance go on after the faults, when the honest must make progress.
     pub(crate) actors_stay: bool,
     /// Which validators the epochs have, and when they change; everybody in one epoch if there is none.
@@ -151,9 +153,14 @@ impl Options {
         Self { validators, actors: vec![actor], forgetful: Vec::new(), ..drawn }
     }
 
-    /// The options of a seed, with validators that change: sets that grow and shrink, one member after the other or all
-    /// at once.
+    /// The options of a seed, with validators that change, and disks that may be lost.
     pub fn with_epochs(seed: u64) -> Self {
+        Self::with_changes(seed).with_losses()
+    }
+
+    /// The options of a seed, with validators that change: sets that grow and shrink, one member after the other or all
+    /// at once. No disk is lost.
+    pub(crate) fn with_changes(seed: u64) -> Self {
         let drawn = Self::drawn(seed);
         let mut random = Random::new(seed ^ 0x0e90_c45e);
         let validators = random.between(3, 8) as u16;
@@ -189,6 +196,41 @@ impl Options {
         Self { validators, actors, epochs: Some(script), forgetful: Vec::new(), ..drawn }
     }
 
+    /// Disks that may be lost, in most seeds, as far as every set can do without their owners and those that lie: what is
+    /// lost in one epoch is not made up for before another one. Often nobody lies, so that there is room for it. They are
+    /// chosen apart from everything else, which stays what it was.
+    fn with_losses(mut self) -> Self {
+        let mut random = Random::new(self.seed ^ 0x10_55e5);
+        let Some(script) = self.epochs.clone().filter(|_| random.chance(700)) else { return self };
+        if random.chance(600) {
+            self.actors.clear();
+        }
+        let first = random.below(u64::from(self.validators)) as u16;
+        for index in (0..self.validators).map(|number| (first + number) % self.validators) {
+            if self.actor(index).is_some() {
+                continue;
+            }
+            self.forgetful.push(index);
+            if !self.tolerates_losses(&script) {
+                self.forgetful.pop();
+                let is_new = script.members.first().is_some_and(|members| !members.contains(&index));
+                if is_new && random.chance(700) {
+                    self.newcomers.push(index);
+                }
+            }
+        }
+        if self.crash_every_ms == 0 && !(self.forgetful.is_empty() && self.newcomers.is_empty()) {
+            self.crash_every_ms = 1_000;
+        }
+        self
+    }
+
+    /// Whether no set has more than f members that lie or may lose their disks.
+    fn tolerates_losses(&self, script: &EpochScript) -> bool {
+        let is_hurt = |index: &&u16| self.actor(**index).is_some() || self.forgetful.contains(index);
+        script.members.iter().all(|members| members.iter().filter(is_hurt).count() <= (members.len() - 1) / 3)
+    }
+
     /// A network in which nothing goes wrong.
     pub(crate) fn calm(seed: u64, validators: u16) -> Self {
         Self {
@@ -197,6 +239,7 @@ impl Options {
             fast_path: false,
             actors: Vec::new(),
             forgetful: Vec::new(),
+            newcomers: Vec::new(),
             actors_stay: false,
             epochs: None,
             script: None,

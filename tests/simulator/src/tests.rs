@@ -32,6 +32,7 @@ fn no_seed_forks_stalls_or_spins() {
 fn no_change_of_validators_forks_stalls_or_loses_anything() {
     let tally = run((0..EPOCH_SEEDS).map(Options::with_epochs));
     assert!(tally.sum.epochs > EPOCH_SEEDS && tally.sum.crashes > EPOCH_SEEDS, "{tally}");
+    assert!(tally.sum.losses > EPOCH_SEEDS / 2, "{tally}");
 }
 
 #[test]

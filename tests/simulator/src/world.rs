@@ -94,6 +94,8 @@ pub struct Outcome {
     pub accepted: u64,
     /// Crashes.
     pub crashes: u64,
+    /// Disks that were lost, as a whole or in part.
+    pub losses: u64,
     /// The highest view.
     pub views: u64,
     /// Epochs that ended.
@@ -118,6 +120,7 @@ impl Outcome {
         self.transactions += other.transactions;
         self.accepted += other.accepted;
         self.crashes += other.crashes;
+        self.losses += other.losses;
         self.views = self.views.saturating_add(other.views);
         self.epochs += other.epochs;
         self.simulated_ms += other.simulated_ms;

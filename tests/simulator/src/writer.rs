@@ -52,10 +52,13 @@ impl DiskLog {
         Self { log: FaultyLog::new(plan(None)), replaces: 0 }
     }
 
-    /// A log that holds one record, durable.
-    pub(crate) fn begun(record: &[u8]) -> Self {
+    /// A log that holds these records, durable.
+    pub(crate) fn holding<'a>(records: impl IntoIterator<Item = &'a Vec<u8>>) -> Self {
         let mut disk = Self::new();
-        disk.log.append(record).and_then(|_| disk.log.sync()).expect("the model's disk does not fail");
+        for record in records {
+            disk.log.append(record).expect("the model's disk does not fail");
+        }
+        disk.log.sync().expect("the model's disk does not fail");
         disk
     }
 

@@ -2,9 +2,12 @@
 
 use althing_replica::Event as ReplicaEvent;
 
+use althing_types::{Epoch, Height};
+
 use super::super::options::Options;
 use super::{Event, Phase, World};
 use crate::byzantine::Strategy;
+use crate::node::Loss;
 
 impl World {
     /// Some stay down once faults are over.
@@ -44,15 +47,15 @@ impl World {
 
     /// Pulls the plug of a validator.
     pub(crate) fn crash(&mut self, place: usize) {
+        self.note_seat(place);
         self.nodes[place].crash(&mut self.random);
         let strategy = self.options.actor(self.nodes[place].index.get()).map(|actor| actor.strategy);
         if strategy == Some(Strategy::Amnesiac) {
             self.nodes[place].wipe();
-            self.checker.wiped(place);
+            self.checker.wiped(place, Height::ZERO);
         }
-        let index = self.nodes[place].index.get();
-        if self.phase == Phase::Faults && self.options.forgetful.contains(&index) && self.random.chance(600) {
-            self.lose_disks(place);
+        if self.phase == Phase::Faults {
+            self.lose_some(place);
         }
         self.outcome.crashes += 1;
         for other in 0..self.nodes.len() {
@@ -61,10 +64,40 @@ impl World {
         }
     }
 
-    /// The disks of a validator that is down are gone; its operator lets it recover.
-    pub(crate) fn lose_disks(&mut self, place: usize) {
-        self.nodes[place].forget();
-        self.checker.wiped(place);
+    /// Notes whether a node is or was a validator of the epochs up to its own.
+    fn note_seat(&mut self, place: usize) {
+        let node = &self.nodes[place];
+        if node.running.is_some() {
+            let mut epochs = (0..=node.epoch().get()).map(Epoch::new);
+            let is_seated = epochs.any(|epoch| self.epochs.index_of(epoch, node.index).is_some());
+            self.nodes[place].was_seated |= is_seated;
+        }
+    }
+
+    /// Disks of a node that is down may be lost if they are among those that may; or copied, to be lost another time.
+    fn lose_some(&mut self, place: usize) {
+        let node = &self.nodes[place];
+        let index = node.index.get();
+        let is_unused = self.options.newcomers.contains(&index) && !node.was_seated;
+        if !is_unused && !self.options.forgetful.contains(&index) {
+            return;
+        }
+        if self.random.chance(600) {
+            let losses = [Loss::Folder, Loss::Folder, Loss::Logs, Loss::VoteLog, Loss::Newer, Loss::Newer];
+            let loss = if is_unused { Loss::Unused } else { *self.random.pick(&losses) };
+            self.lose_disks(place, loss);
+        } else if self.random.chance(500) {
+            let committed = self.checker.committed(place);
+            self.nodes[place].keep_copy(committed);
+        }
+    }
+
+    /// The disks of a validator that is down are lost; its operator says so.
+    pub(crate) fn lose_disks(&mut self, place: usize, loss: Loss) {
+        let committed = self.checker.committed(place);
+        let left = self.nodes[place].forget(loss, committed);
+        self.checker.wiped(place, left);
+        self.outcome.losses += 1;
     }
 
     /// Pulls the plug of a validator, which comes back by itself.

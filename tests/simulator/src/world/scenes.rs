@@ -1,8 +1,10 @@
 //! What named scenarios do to the simulated world, and ask of it.
 
 use althing_consensus::Standing;
+use althing_types::Height;
 
 use super::{Loses, World};
+use crate::node::Loss;
 
 impl World {
     /// What a validator knows of its own past, and whether enough others answered what it asked.
@@ -14,8 +16,21 @@ impl World {
 
     /// The disks of a validator go with its power; its operator lets it recover.
     pub(crate) fn lose_and_recover(&mut self, place: usize) {
+        self.lose_and_recover_from(place, Loss::Folder);
+    }
+
+    /// A part of the disks of a validator goes with its power; its operator lets it recover.
+    pub(crate) fn lose_and_recover_from(&mut self, place: usize, loss: Loss) {
         self.crash(place);
-        self.lose_disks(place);
+        self.lose_disks(place, loss);
+        self.start(place);
+    }
+
+    /// The operator of a validator copies its disks while it is stopped for a moment.
+    pub(crate) fn stop_and_copy(&mut self, place: usize) {
+        self.crash(place);
+        let committed = self.checker.committed(place);
+        self.nodes[place].keep_copy(committed);
         self.start(place);
     }
 
@@ -25,7 +40,7 @@ impl World {
         self.crash(place);
         self.nodes[place].wipe();
         self.nodes[place].begin();
-        self.checker.wiped(place);
+        self.checker.wiped(place, Height::ZERO);
         self.checker.expect_doubled(index);
         self.start(place);
     }
@@ -36,7 +51,7 @@ impl World {
             self.crash(place);
             self.nodes[place].wipe();
             self.nodes[place].begin();
-            self.checker.wiped(place);
+            self.checker.wiped(place, Height::ZERO);
             self.start(place);
         }
     }
