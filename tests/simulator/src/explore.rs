@@ -25,17 +25,27 @@
 //! 7. *Disks sync at once.* A record that is not durable has no effect that others could see, so a crash that loses it
 //!    is the same as one right after the records that were kept.
 //!
-//! 8. *Evidence changes nothing here.* The faulty one counts as accused from the start, so no block carries evidence.
+//! 8. *Evidence changes nothing here.* Everybody counts as accused from the start, so no block carries evidence.
 //!
-//! The data plane holds everything, nothing is executed, and nothing is proposed or given up above the last view.
+//! The data plane holds everything, and nothing is proposed or given up above the last view.
+//!
+//! # Where an epoch ends
+//!
+//! With a second epoch (`succession`) a change of the set is pending, everybody has executed the block whose state holds it,
+//! and honest leaders end the epoch as soon as they propose. A faulty one may propose boundary blocks, blocks that end
+//! nothing though they should or need not, children of a boundary block, and boundary blocks again. Views are counted
+//! through both epochs; messages of one reach validators of the other, with the true epoch in their hints and with that of
+//! the receiver. A validator enters the next epoch at any time once it has handed the boundary block over.
 
 mod automaton;
 mod counting;
+mod foreign;
 mod forge;
 mod label;
 mod liveness;
 mod properties;
 mod stage;
+mod succession;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -45,6 +55,7 @@ mod world;
 use std::fmt;
 
 pub use counting::{Counting, count};
+pub use foreign::count_foreign;
 
 /// What to explore.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +68,9 @@ pub struct Bounds {
     pub fast_path: bool,
     /// The last view in which something is proposed or given up.
     pub views: u64,
+    /// Views of a second epoch, of the same validators, if there is one: then a change of the set is pending from the
+    /// start, `views` are those of the first epoch, and what ends that is its boundary block.
+    pub next_views: Option<u64>,
     /// Blocks that a faulty leader proposes above each parent.
     pub proposals: u8,
     /// Crashes at most, of all validators together.
@@ -74,8 +88,8 @@ impl Bounds {
     /// Four validators over some views, without crashes and without a limit.
     pub const fn new(views: u64, faulty: Option<u16>, fast_path: bool) -> Self {
         let worlds_max = usize::MAX;
-        let (crashes, thorough, liveness) = (0, false, true);
-        Self { validators: 4, faulty, fast_path, views, proposals: 2, crashes, thorough, liveness, worlds_max }
+        let (next_views, proposals, crashes, thorough, liveness) = (None, 2, 0, false, true);
+        Self { validators: 4, faulty, fast_path, views, next_views, proposals, crashes, thorough, liveness, worlds_max }
     }
 }
 

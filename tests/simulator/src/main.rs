@@ -41,6 +41,9 @@ enum Run {
         /// The last view in which something is proposed or given up
         #[arg(long, default_value_t = 2)]
         views: u64,
+        /// Views of a second epoch, which follows the first one's boundary block; 0 for entering it and no more
+        #[arg(long)]
+        next_views: Option<u64>,
         /// Which validator is faulty; number V - 1 leads view V. All are honest without it
         #[arg(long)]
         faulty: Option<u16>,
@@ -53,6 +56,10 @@ enum Run {
         /// Ends after so many minutes, complete or not
         #[arg(long, default_value_t = 60)]
         minutes: u64,
+        /// The seeded bug that is set free, by its name
+        #[cfg(feature = "canary")]
+        #[arg(long)]
+        canary: Option<String>,
     },
     /// Seeded bugs, one after the other: each must be found
     #[cfg(feature = "canary")]
@@ -98,8 +105,22 @@ fn main() -> ExitCode {
                 if name == "list" { ExitCode::SUCCESS } else { ExitCode::from(2) }
             }
         },
-        Run::Explore { views, faulty, fast_path, crashes, minutes } => {
-            let bounds = explore::Bounds { crashes, ..explore::Bounds::new(views, faulty, fast_path) };
+        Run::Explore {
+            views,
+            next_views,
+            faulty,
+            fast_path,
+            crashes,
+            minutes,
+            #[cfg(feature = "canary")]
+            canary,
+        } => {
+            #[cfg(feature = "canary")]
+            if let Some(name) = canary {
+                let known = Canary::ALL.into_iter().find(|it| format!("{it:?}") == name);
+                althing_types::canary::seed(Some(known.expect("a name of a seeded bug")));
+            }
+            let bounds = explore::Bounds { next_views, crashes, ..explore::Bounds::new(views, faulty, fast_path) };
             let began = Instant::now();
             let report = explore::run_while(&bounds, &mut || began.elapsed().as_secs() < minutes.saturating_mul(60));
             println!("{report}");

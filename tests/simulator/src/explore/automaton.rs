@@ -97,9 +97,9 @@ impl Automaton {
         self.core(id).snapshot().floor.get()
     }
 
-    /// The view that the validator is in.
-    pub(super) fn view(&self, id: Id) -> u64 {
-        self.validators.get(id).view()
+    /// The validator in a state.
+    pub(super) fn validator(&self, id: Id) -> &Validator {
+        self.validators.get(id)
     }
 
     /// The certificates that it holds and gives to whoever asks.

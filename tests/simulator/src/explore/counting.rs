@@ -5,14 +5,14 @@
 use std::collections::VecDeque;
 
 use althing_consensus::{Core, Input, Message, Output, Record};
-use althing_types::{Certificate, DataJudgement, Vote};
+use althing_types::{Certificate, DataJudgement, Epoch, Vote};
 
 use super::Bounds;
 use super::label::{BlockId, Label, Labels};
 use super::properties::Rules;
 use super::stage::{Stage, Votes};
 use super::table::Id;
-use super::validator::message_input;
+use super::validator::message_in;
 use super::world::Exploration;
 
 /// What was counted.
@@ -36,6 +36,7 @@ struct Case {
 
 /// Explores, and then lets votes arrive in every state that was found.
 pub fn count(bounds: &Bounds) -> Counting {
+    assert!(bounds.next_views.is_none(), "epochs are looked at elsewhere");
     assert!(!bounds.thorough && bounds.crashes == 0, "then the votes that a validator has are known from what it sent");
     let mut exploration = Exploration::new(bounds);
     while exploration.visit_next(bounds) {}
@@ -100,7 +101,7 @@ impl Exploration {
         for arrived in 0..case.votes.len() {
             let (by, number) = case.votes[arrived];
             let vote = self.stage.signed(by, self.stage.vote(number));
-            let out = feed(&mut core, me, message_input(by, Message::Vote(vote)));
+            let out = feed(&mut core, me, message_in(Epoch::ZERO, by, Message::Vote(vote)));
             counting.votes += 1;
             let count = case.had + u32::try_from(arrived + 1).expect("few votes");
             let own = self.automata[kind].sent(id);

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use althing_types::{
-    Certificate, Epoch, Finality, Finalization, Hash, Notarization, Nullification, SignedVote, Verdict, View, Vote,
+    Certificate, Epoch, Finality, Finalization, Finalize, Hash, Notarization, Notarize, Nullification, SignedVote,
+    Verdict, View, Vote,
 };
 
 use super::label::{Label, Labels};
@@ -77,15 +78,19 @@ impl Forge {
 
     /// The label of a certificate, which is its sample from now on if there was none.
     pub(super) fn label(&mut self, stage: &Stage, certificate: Certificate) -> Option<Label> {
+        let view = stage.counted(certificate.epoch(), certificate.view())?;
         let label = match &certificate {
-            Certificate::Notarization(it) => Label::Notarization(stage.find(&it.vote.digest)?),
-            Certificate::Finalization(it) if it.finality == Finality::Slow => {
-                Label::Finalization(stage.find(&it.vote.digest)?)
-            }
-            Certificate::Finalization(it) => Label::FastFinalization(stage.find(&it.vote.digest)?),
+            Certificate::Notarization(it) => Label::Notarization(stage.find_notarized(&it.vote)?),
+            Certificate::Finalization(it) => match it.finality {
+                Finality::Slow => Label::Finalization(stage.find_in(&it.vote.digest, view)?),
+                Finality::Fast { parent_view } => {
+                    let Finalize { epoch, view, digest } = it.vote;
+                    Label::FastFinalization(stage.find_notarized(&Notarize { epoch, view, parent_view, digest })?)
+                }
+            },
             Certificate::Nullification(it) => match it.verdict(&stage.committee.set.quorums()) {
-                Verdict::Skip => Label::Skip(u8::try_from(it.view.get()).ok()?),
-                Verdict::Recover(digest) => Label::Recover(stage.find(&digest)?),
+                Verdict::Skip => Label::Skip(u8::try_from(view).ok()?),
+                Verdict::Recover(digest) => Label::Recover(stage.find_in(&digest, view)?),
             },
         };
         self.samples.entry(label.number()).or_insert(certificate);
@@ -137,11 +142,11 @@ fn leaf() -> Hash {
 
 fn notarize(digest: Hash) -> Vote {
     let (view, parent_view) = (View::new(1), View::ZERO);
-    Vote::Notarize(althing_types::Notarize { epoch: Epoch::ZERO, view, parent_view, digest })
+    Vote::Notarize(Notarize { epoch: Epoch::ZERO, view, parent_view, digest })
 }
 
 fn finalize(digest: Hash) -> Vote {
-    Vote::Finalize(althing_types::Finalize { epoch: Epoch::ZERO, view: View::new(1), digest })
+    Vote::Finalize(Finalize { epoch: Epoch::ZERO, view: View::new(1), digest })
 }
 
 fn votes(stage: &Stage, vote: Vote, count: u16) -> Vec<SignedVote> {
@@ -150,17 +155,20 @@ fn votes(stage: &Stage, vote: Vote, count: u16) -> Vec<SignedVote> {
 
 fn notarization(stage: &Stage, vote: Vote, count: u16) -> Option<Certificate> {
     let Vote::Notarize(notarize) = vote else { return None };
-    Notarization::of(notarize, &stage.committee, &votes(stage, vote, count)).map(Certificate::Notarization)
+    Notarization::of(notarize, &stage.committee_of(notarize.epoch), &votes(stage, vote, count))
+        .map(Certificate::Notarization)
 }
 
 fn finalization(stage: &Stage, vote: Vote, count: u16) -> Option<Certificate> {
     let Vote::Finalize(finalize) = vote else { return None };
-    Finalization::slow(finalize, &stage.committee, &votes(stage, vote, count)).map(Certificate::Finalization)
+    Finalization::slow(finalize, &stage.committee_of(finalize.epoch), &votes(stage, vote, count))
+        .map(Certificate::Finalization)
 }
 
 fn fast_finalization(stage: &Stage, vote: Vote, count: u16) -> Option<Certificate> {
     let Vote::Notarize(notarize) = vote else { return None };
-    Finalization::fast(notarize, &stage.committee, &votes(stage, vote, count)).map(Certificate::Finalization)
+    Finalization::fast(notarize, &stage.committee_of(notarize.epoch), &votes(stage, vote, count))
+        .map(Certificate::Finalization)
 }
 
 /// The Nullification of these reports, if the real code takes it for one, and what it says.
@@ -171,11 +179,13 @@ fn nullification(stage: &Stage, view: u64, reports: &[u8]) -> Option<(Label, Cer
     let signers = 0..stage.count();
     let votes: Vec<SignedVote> =
         signers.zip(reports).map(|(by, number)| stage.signed(by, stage.vote(*number))).collect();
-    let made = Nullification::of(Epoch::ZERO, View::new(view), &stage.committee, &votes)?;
-    made.verify(&Stage::keys(0), &stage.committee).ok()?;
+    let (epoch, of_epoch) = stage.at(view);
+    let committee = stage.committee_of(epoch);
+    let made = Nullification::of(epoch, of_epoch, &committee, &votes)?;
+    made.verify(&Stage::keys(0), &committee).ok()?;
     let label = match made.verdict(&stage.committee.set.quorums()) {
         Verdict::Skip => Label::Skip(u8::try_from(view).ok()?),
-        Verdict::Recover(digest) => Label::Recover(stage.find(&digest)?),
+        Verdict::Recover(digest) => Label::Recover(stage.find_in(&digest, view)?),
     };
     Some((label, Certificate::Nullification(made)))
 }

@@ -15,7 +15,8 @@ const OF_BLOCK: u8 = 7;
 const LEAD: u8 = 0;
 const FIRE: u8 = 1;
 const CRASH: u8 = 2;
-const FIRST_SKIP: u8 = 3;
+const ENTER: u8 = 3;
+const FIRST_SKIP: u8 = 4;
 const FIRST_GAVE_UP: u8 = FIRST_SKIP + 9;
 const FIRST_OF_BLOCK: u8 = FIRST_GAVE_UP + 9;
 
@@ -46,6 +47,8 @@ pub(super) enum Label {
     LeaderGaveUp(u8),
     /// It loses its memory and starts again with what its disk holds.
     Crash,
+    /// Its ledger commits the boundary block that it handed over, and it enters the next epoch.
+    Enter,
 }
 
 impl Label {
@@ -63,6 +66,7 @@ impl Label {
             Self::Skip(view) => FIRST_SKIP + view,
             Self::LeaderGaveUp(view) => FIRST_GAVE_UP + view,
             Self::Crash => CRASH,
+            Self::Enter => ENTER,
         }
     }
 
@@ -72,6 +76,7 @@ impl Label {
             LEAD => Self::Lead,
             FIRE => Self::Fire,
             CRASH => Self::Crash,
+            ENTER => Self::Enter,
             FIRST_SKIP..FIRST_GAVE_UP => Self::Skip(number - FIRST_SKIP),
             FIRST_GAVE_UP..FIRST_OF_BLOCK => Self::LeaderGaveUp(number - FIRST_GAVE_UP),
             _ => match (number - FIRST_OF_BLOCK) % OF_BLOCK {
@@ -143,7 +148,7 @@ mod tests {
         let last = u8::try_from(BLOCKS_MAX - 1).expect("small");
         let views = 0..=u8::try_from(VIEWS_MAX).expect("small");
         let plain = views.flat_map(|view| [Label::Skip(view), Label::LeaderGaveUp(view)]);
-        let mut all: Vec<Label> = plain.chain([Label::Lead, Label::Fire, Label::Crash]).collect();
+        let mut all: Vec<Label> = plain.chain([Label::Lead, Label::Fire, Label::Crash, Label::Enter]).collect();
         all.extend((0..last + 1).flat_map(|it| {
             let (p, n, f) = (Label::Proposal(it), Label::Notarization(it), Label::Finalization(it));
             let (fast, r, b) = (Label::FastFinalization(it), Label::Recover(it), Label::Block(it));

@@ -1,5 +1,6 @@
 //! What must hold of all votes that were signed, by counting them. Nothing of the code that is explored is used here:
-//! the numbers are those of section 2 of the specification, and certificates are counted, not made.
+//! the numbers are those of section 2 of the specification, and certificates are counted, not made. Votes are counted by
+//! epoch and view, so a vote of one epoch says nothing in the other.
 
 use super::label::BlockId;
 use super::stage::{Stage, Votes};
@@ -62,7 +63,7 @@ impl Rules {
         broken = broken.or_else(|| {
             forked().map(|(a, b)| format!("final blocks on two chains: {} and {}", name(stage, *a), name(stage, *b)))
         });
-        broken = broken.or_else(|| beside(stage, &finals, sent));
+        broken = broken.or_else(|| beside(stage, &finals, sent)).or_else(|| ended(stage, &finals, sent));
         Findings { finals: finals.iter().fold(0, |all, block| all | stage.path(*block)), broken }
     }
 
@@ -80,7 +81,9 @@ impl Rules {
             if is_final || notarize >= self.quorum {
                 certified.blocks.push(block);
             }
-            reports.push((Some(block), count(Stage::reported(block))));
+            if stage.find_in(&stage.block(block).digest, view) == Some(block) {
+                reports.push((Some(block), count(Stage::reported(block))));
+            }
         }
         self.nullify(&reports, &mut certified);
         certified
@@ -133,16 +136,15 @@ fn conflict(stage: &Stage, view: u64, certified: &Certified) -> Option<String> {
     if certified.skip {
         return Some(format!("view {view} can be skipped, and {} is final in it", name(stage, *last)));
     }
-    let other = certified.blocks.iter().find(|block| *block != last)?;
+    let other = certified.blocks.iter().find(|block| stage.origin(**block) != stage.origin(*last))?;
     Some(format!("view {view}: {} is final, and {} is certified", name(stage, *last), name(stage, *other)))
 }
 
 /// A block that an honest validator notarized in a view above that of a final block must stand on it.
 fn beside(stage: &Stage, finals: &[BlockId], sent: &[Votes]) -> Option<String> {
-    let notarized = |block: &BlockId| sent.iter().any(|votes| votes >> Stage::notarize(*block) & 1 == 1);
-    for block in stage.block_ids().filter(notarized) {
-        let path = stage.path(block);
-        let above = |last: &&BlockId| stage.block(**last).view < stage.block(block).view && path >> **last & 1 == 0;
+    for block in stage.block_ids().filter(|block| is_sent(sent, Stage::notarize(*block))) {
+        let is_above = |last: &BlockId| stage.block(*last).view < stage.block(block).view;
+        let above = |last: &&BlockId| is_above(last) && !stage.stands_on(block, **last);
         if let Some(last) = finals.iter().find(above) {
             let (block, last) = (name(stage, block), name(stage, *last));
             return Some(format!(
@@ -151,4 +153,34 @@ fn beside(stage: &Stage, finals: &[BlockId], sent: &[Votes]) -> Option<String> {
         }
     }
     None
+}
+
+fn is_sent(sent: &[Votes], number: u8) -> bool {
+    sent.iter().any(|votes| votes >> number & 1 == 1)
+}
+
+/// One block ends an epoch, nothing but itself stands on it there, and nobody signs anything in the next epoch before it
+/// is final (E2, E3).
+fn ended(stage: &Stage, finals: &[BlockId], sent: &[Votes]) -> Option<String> {
+    let ends = |block: &BlockId| stage.block(*block).block.header.ends_epoch();
+    let last: Vec<BlockId> = finals.iter().copied().filter(ends).collect();
+    if let Some(other) = last.iter().find(|block| stage.origin(**block) != stage.origin(last[0])) {
+        return Some(format!("two blocks end the epoch: {} and {}", name(stage, last[0]), name(stage, *other)));
+    }
+    for block in stage.block_ids().filter(|block| is_sent(sent, Stage::notarize(*block))) {
+        let made = stage.block(block);
+        let below = made
+            .parent
+            .filter(|parent| ends(parent) && stage.at(stage.block(*parent).view).0 == made.block.header.epoch);
+        if below.is_some() && !made.again {
+            return Some(format!("an honest validator notarized {}, which stands on the end of its epoch", made.name));
+        }
+        let is_next = made.view > stage.first_views;
+        if is_next && !last.first().is_some_and(|last| stage.stands_on(block, *last)) {
+            return Some(format!("an honest validator notarized {} before the epoch below it ended", made.name));
+        }
+    }
+    let of_next = (0..128u8).find(|number| is_sent(sent, *number) && stage.is_of_next(*number));
+    let early = of_next.filter(|_| last.is_empty())?;
+    Some(format!("an honest validator signed {} before the epoch ended", stage.words(1 << early)))
 }

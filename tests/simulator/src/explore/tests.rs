@@ -3,7 +3,7 @@
 use super::properties::Rules;
 use super::stage::{Stage, Votes};
 use super::validator::may_sign;
-use super::{Bounds, Report, count, run};
+use super::{Bounds, Report, count, count_foreign, run};
 
 fn check(bounds: &Bounds) -> Report {
     let report = run(bounds);
@@ -43,6 +43,43 @@ fn the_steps_that_are_left_out_lead_to_no_other_votes() {
     for bounds in faulty.iter().flat_map(|it| [false, true].map(|fast_path| Bounds::new(1, *it, fast_path))) {
         let thorough = check(&Bounds { thorough: true, ..bounds.clone() });
         assert_eq!(check(&bounds).pools, thorough.pools, "{bounds:?}");
+    }
+}
+
+/// The last two views of an epoch: its boundary block, and that block proposed again.
+#[test]
+fn one_block_ends_an_epoch_however_it_is_proposed_again() {
+    for faulty in [None, Some(0), Some(1), Some(3)] {
+        let report = check(&Bounds { next_views: Some(0), ..Bounds::new(2, faulty, false) });
+        assert!(report.worlds > 10_000, "{report}");
+    }
+}
+
+/// The last view of an epoch and the first of the next, which some enter and others do not.
+#[test]
+fn an_epoch_ends_and_the_next_one_begins_in_every_order_of_steps() {
+    for faulty in [None, Some(0), Some(1), Some(3)] {
+        for fast_path in [false, true] {
+            let report = check(&Bounds { next_views: Some(1), ..Bounds::new(1, faulty, fast_path) });
+            assert!(report.worlds > 2_000, "{report}");
+        }
+    }
+    for faulty in [None, Some(3)] {
+        check(&Bounds { next_views: Some(1), crashes: 1, ..Bounds::new(1, faulty, false) });
+    }
+}
+
+#[test]
+fn what_is_of_another_epoch_changes_nothing() {
+    for faulty in [None, Some(0), Some(3)] {
+        for fast_path in [false, true] {
+            let counting = count_foreign(&Bounds { next_views: Some(1), ..Bounds::new(1, faulty, fast_path) });
+            assert!(
+                counting.wrong.is_empty() && counting.votes > 10_000,
+                "{faulty:?} {fast_path}: {:?}",
+                counting.wrong
+            );
+        }
     }
 }
 
@@ -113,6 +150,48 @@ fn a_block_beside_a_final_one_is_reported() {
     let sent = [finalize, finalize, votes(&[Stage::notarize(beside)])];
     let broken = Rules::new(4, false, true).examine(&stage, &sent).broken.expect("a complaint");
     assert!(broken.contains("does not stand on 1a<genesis"), "{broken}");
+}
+
+/// Validator 0 leads the first view of the first epoch: blocks 0 and 1 end it, 2 and 3 do not. Validator 1 leads the next.
+fn ending() -> Stage {
+    Stage::new(&Bounds { next_views: Some(1), ..Bounds::new(2, Some(0), false) })
+}
+
+fn above(stage: &Stage, parent: u8, view: u64) -> althing_types::Block {
+    let mut block = stage.block(2).block.clone();
+    let below = &stage.block(parent).block.header;
+    (block.header.epoch, block.header.parent) = (stage.at(view).0, below.id());
+    (block.header.height, block.header.executed_height) = (below.height.next(), below.executed_height);
+    block.header.proposer = althing_types::ValidatorIndex::new(stage.leader(view));
+    let lanes = Stage::lanes(view, 0);
+    block.header.lanes_root = althing_types::lanes_root(&lanes);
+    block.body.lanes = althing_types::List::truncated(lanes);
+    block
+}
+
+#[test]
+fn what_goes_wrong_where_an_epoch_ends_is_reported() {
+    let mut stage = ending();
+    let child = stage.register(&above(&stage, 0, 2), 2).expect("a child in the epoch that the block ends");
+    let next = stage.register(&above(&stage, 0, 3), 3).expect("a block of the next epoch");
+    let examine = |stage: &Stage, sent: &[&[u8]]| {
+        let sent: Vec<Votes> = sent.iter().map(|numbers| votes(numbers)).collect();
+        Rules::new(4, false, true).examine(stage, &sent).broken.unwrap_or_default()
+    };
+    let (finalize, in_next) = (Stage::finalize(0), Stage::notarize(next));
+    assert_eq!(examine(&stage, &[&[finalize], &[finalize], &[in_next]]), "");
+    assert!(examine(&stage, &[&[finalize], &[], &[in_next]]).contains("before the epoch below it ended"));
+    assert!(examine(&stage, &[&[], &[], &[Stage::nothing(3)]]).contains("before the epoch ended"));
+    assert!(examine(&stage, &[&[], &[], &[Stage::notarize(child)]]).contains("stands on the end of its epoch"));
+    let again = stage.register_again(0, 2).expect("it may be proposed again");
+    let both = [finalize, Stage::finalize(again)];
+    assert_eq!(examine(&stage, &[&both, &both, &[Stage::notarize(again)]]), "", "one block is final in two views");
+    let other = stage.register_again(1, 2).expect("it may be proposed again");
+    let two = [finalize, Stage::finalize(other)];
+    assert!(examine(&stage, &[&two, &two, &[]]).contains("two"), "{}", examine(&stage, &[&two, &two, &[]]));
+    for wrong in [3, child] {
+        assert!(may_sign(&stage, 0, Stage::notarize(wrong)).is_err(), "{}", stage.block(wrong).name);
+    }
 }
 
 #[test]

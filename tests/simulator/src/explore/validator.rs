@@ -11,16 +11,17 @@ use althing_consensus::{
     Alarm, Core, Envelope, Input, Lsn, Message, Now, Output, Proposal, Recipient, Record, Run as Blocks,
 };
 use althing_types::{
-    Block, Certificate, DataJudgement, Epoch, LaneSeq, List, Monotonic, ValidatorIndex, View, Vote, Work,
+    Block, Certificate, DataJudgement, Epoch, Finalization, List, Monotonic, ValidatorIndex, View, Vote,
 };
 
 use super::forge::Forge;
 use super::label::{BlockId, Label};
 use super::stage::{FreeKeys, Stage, Votes, WALL};
+use super::succession::{NEXT, work};
 
 /// The moment at which the clock stands. Time decides in the core only whether a timer has expired, so an execution in
 /// which little time passes between two steps looks to it as one in which none does.
-const STILL: Monotonic = Monotonic::new(1_000_000);
+pub(super) const STILL: Monotonic = Monotonic::new(1_000_000);
 /// When the least time between two proposals has passed, and no timer has expired.
 const LEADING: Monotonic = Monotonic::new(1_000_000 + 10_000);
 /// Long after every timer, and again: a timer may have begun to run at the first of these.
@@ -36,6 +37,10 @@ pub(super) struct Validator {
     /// The votes that are durable, which outlive the core's own memory of them.
     pub(super) signed: Votes,
     pub(super) crashes: u8,
+    /// The boundary block that it handed over, with what made it final.
+    ended: Option<(BlockId, Finalization)>,
+    /// Whether its ledger committed that block, so that it is in the next epoch.
+    pub(super) entered: bool,
     /// What the disk holds, while it may still crash.
     log: Vec<Record>,
 }
@@ -68,23 +73,37 @@ struct Run<'a> {
 impl Validator {
     /// A validator at genesis.
     pub(super) fn new(stage: &mut Stage, me: u16) -> Self {
-        let core = Core::new(stage.config(me), stage.genesis.clone()).with_accused(stage.accused());
-        let at = Self { core, sent: 0, signed: 0, crashes: 0, log: Vec::new() };
+        let core = Core::new(stage.config(me, None), stage.genesis.clone()).with_accused(stage.accused());
+        let at = Self { core, sent: 0, signed: 0, crashes: 0, ended: None, entered: false, log: Vec::new() };
         at.started(stage, me).0
     }
 
-    /// The validator once it runs. It knows of a batch that is not ordered yet for as long as it lives, so its timers
-    /// run whenever the parent of a block would be here.
+    /// The validator once it runs.
     fn started(self, stage: &mut Stage, me: u16) -> (Self, Option<String>) {
         let mut run = Run::new(stage, me, self);
-        run.step(STILL, Input::Work(work(false)));
+        run.begin();
         let Stepped { after, broken, .. } = run.finished();
         (after, broken)
     }
 
-    /// The current view.
+    /// The epoch that it is in.
+    pub(super) const fn epoch(&self) -> Epoch {
+        if self.entered { NEXT } else { Epoch::ZERO }
+    }
+
+    /// How the epoch began that it is in; none in the first.
+    fn opened(&self) -> Option<&(BlockId, Finalization)> {
+        self.ended.as_ref().filter(|_| self.entered)
+    }
+
+    /// The current view, in its epoch.
     pub(super) fn view(&self) -> u64 {
         self.core.snapshot().view.get()
+    }
+
+    /// Whether it left the last view that is explored of its epoch.
+    pub(super) fn is_through(&self, stage: &Stage) -> bool {
+        self.view() > stage.last_view(self.epoch())
     }
 
     /// The blocks that it knows to be final and those below them, as a set of one bit each.
@@ -93,26 +112,33 @@ impl Validator {
         ids.iter().filter_map(|id| stage.find(id)).map(|id| stage.path(id)).fold(0, |all, path| all | path)
     }
 
-    /// The certificates that it holds, as an honest peer would get them for the asking.
+    /// The certificates that it holds, as an honest peer would get them for the asking; how the epoch before ended is
+    /// in its ledger (E4).
     pub(super) fn held(&self, stage: &Stage, me: u16) -> Vec<Certificate> {
         let range = Message::GetCertificates { from: View::ZERO, to: View::new(stage.views + 1) };
         let mut out = Vec::new();
-        self.core.clone().step(&Stage::keys(me), still(), message_input(other(me), range), &mut out);
+        self.core.clone().step(&Stage::keys(me), still(), message_in(self.epoch(), other(me), range), &mut out);
         let sent = out.into_iter().filter_map(|output| match output {
             Output::Send { envelope: Envelope { message: Message::Certificates(list), .. }, .. } => Some(list),
             _ => None,
         });
-        sent.flat_map(List::into_inner).collect()
+        let ended = self.opened().map(|(_, finalization)| Certificate::Finalization(finalization.clone()));
+        sent.flat_map(List::into_inner).chain(ended).collect()
     }
 
     /// Whether the label could do anything here. Nothing is proposed or given up beyond the views that are explored.
     fn concerns(&self, stage: &Stage, me: u16, label: Label) -> bool {
-        let (view, explored) = (self.view(), self.view() <= stage.views);
+        let view = stage.counted(self.epoch(), View::new(self.view()));
+        let is_early = |block: BlockId| {
+            let (epoch, of) = stage.at(stage.block(block).view);
+            epoch == self.epoch() && of.get() > self.view()
+        };
         match label {
-            Label::Lead => explored && stage.leader(view) == me,
-            Label::Fire => explored,
+            Label::Lead => view.is_some_and(|view| stage.leader(view) == me),
+            Label::Fire => view.is_some(),
             Label::Crash => self.crashes < stage.crashes,
-            Label::Proposal(block) if !stage.thorough && stage.block(block).view > view => false,
+            Label::Enter => self.ended.is_some() && !self.entered,
+            Label::Proposal(block) if !stage.thorough && is_early(block) => false,
             Label::Proposal(block) | Label::LeaderReported(block) => stage.leader(stage.block(block).view) != me,
             Label::LeaderGaveUp(view) => stage.leader(u64::from(view)) != me,
             _ => true,
@@ -128,11 +154,16 @@ impl Validator {
             Label::Finalization(id) | Label::FastFinalization(id) if !stage.thorough => (id, true),
             _ => return Vec::new(),
         };
+        if stage.at(stage.block(end).view).0 != self.epoch() {
+            return Vec::new();
+        }
         let base = self.core.anchor().header.id();
         let mut blocks = Vec::new();
         let mut below = Some(end);
         while let Some(made) = below.map(|id| stage.block(id)).filter(|made| made.digest != base) {
-            blocks.push(made.block.clone());
+            if !made.again {
+                blocks.push(made.block.clone());
+            }
             below = made.parent;
         }
         let mut messages: Vec<Message> = blocks.iter().map(|it| Message::Block(Box::new(it.clone()))).collect();
@@ -143,7 +174,7 @@ impl Validator {
             let run = Blocks { blocks: List::truncated(blocks), link: List::empty(), finalization };
             messages.push(Message::Run(Box::new(run)));
         }
-        messages.into_iter().map(|it| (STILL, message_input(other(me), it))).collect()
+        messages.into_iter().map(|it| (STILL, message_in(self.epoch(), other(me), it))).collect()
     }
 
     /// What comes of a label; none if it does not concern this validator.
@@ -151,13 +182,16 @@ impl Validator {
         if !self.concerns(stage, me, label) {
             return None;
         }
-        let mut inputs = inputs(stage, forge, me, label);
+        let mut inputs = self.inputs(stage, forge, me, label);
         inputs.extend(self.blocks(stage, forge, me, label));
         let stepped = catch_unwind(AssertUnwindSafe(|| {
             let mut run = Run::new(stage, me, self.clone());
             run.builds = label == Label::Lead;
             if label == Label::Crash {
                 run.crash(run.at.log.len());
+            }
+            if label == Label::Enter {
+                run.enter();
             }
             for (now, input) in inputs {
                 run.step(now, input);
@@ -190,6 +224,27 @@ impl<'a> Run<'a> {
         Stepped { after: self.at, broken: self.broken, crashed: self.crashed }
     }
 
+    /// What the validator learns where an epoch begins.
+    fn begin(&mut self) {
+        let opened = self.at.opened().cloned();
+        for input in self.stage.beginning(self.me, opened.as_ref()) {
+            self.step(STILL, input);
+        }
+    }
+
+    /// The ledger commits the boundary block, and the next epoch begins (E3).
+    fn enter(&mut self) {
+        let Some((boundary, _)) = self.at.ended else { return };
+        for input in self.stage.executed(Some(boundary)) {
+            self.step(STILL, input);
+        }
+        self.at.entered = true;
+        let opened = self.at.opened().cloned();
+        let (config, anchor) = (self.stage.config(self.me, opened.as_ref()), self.stage.anchor(opened.as_ref()));
+        self.at.core = self.at.core.clone().succeed(config, anchor);
+        self.begin();
+    }
+
     /// Gives the core an input. The data plane answers at once, and the disk syncs after each step, or crashes.
     fn step(&mut self, monotonic: Monotonic, input: Input) {
         let mut inputs = VecDeque::from([input]);
@@ -216,7 +271,7 @@ impl<'a> Run<'a> {
         match output {
             Output::Append { lsn, record } => {
                 match &record {
-                    Record::Vote(vote) => self.unsynced.push(vote.vote),
+                    Record::Vote(vote) => self.appends(&vote.vote),
                     Record::Block(block) => self.register(block),
                     Record::Certificate(_) | Record::Evidence(_) | Record::Epoch(_) | Record::Standing(_) => {}
                 }
@@ -227,13 +282,39 @@ impl<'a> Run<'a> {
                 inputs.push_back(Input::Checked { digest, judgement: DataJudgement::Valid });
             }
             Output::Build { view, parent, .. } if self.builds => {
-                inputs.push_back(Input::Built { view, parent, lanes: Stage::lanes(view.get(), 0) });
+                let counted = self.stage.counted(self.at.epoch(), view).unwrap_or_default();
+                inputs.push_back(Input::Built { view, parent, lanes: Stage::lanes(counted, 0) });
+            }
+            Output::Finalized { block, finalization } if block.header.ends_epoch() => {
+                match self.stage.find(&block.header.id()) {
+                    Some(id) => self.at.ended = Some((id, *finalization)),
+                    None => self.complain("a boundary block is final that nobody proposed".to_owned()),
+                }
             }
             Output::Send { to: Recipient::All, envelope } => self.send(envelope.message),
             Output::Alarm(Alarm::Misbehaved { .. }) => {}
             Output::Alarm(alarm) => self.complain(format!("the core stops voting: {alarm:?}")),
             _ => {}
         }
+    }
+
+    /// A vote is on its way to the log. Once a boundary block is final and here, nothing is signed in its epoch (E2); a
+    /// leader proposes such a block again by its vote alone.
+    fn appends(&mut self, vote: &Vote) {
+        if vote.epoch() != self.at.epoch() || (self.at.ended.is_some() && !self.at.entered) {
+            self.complain(format!("a vote of an epoch that it left: {vote:?}"));
+        }
+        if let Vote::Notarize(notarize) = vote
+            && self.stage.find_notarized(notarize).is_none()
+            && let Some(view) = self.stage.counted(notarize.epoch, notarize.view)
+            && self.stage.leader(view) == self.me
+            && let Some(before) = self.stage.counted(notarize.epoch, notarize.parent_view)
+            && let Some(before) = self.stage.find_in(&notarize.digest, before)
+            && let Err(what) = self.stage.register_again(before, view)
+        {
+            self.complain(what);
+        }
+        self.unsynced.push(*vote);
     }
 
     fn complain(&mut self, what: String) {
@@ -255,7 +336,7 @@ impl<'a> Run<'a> {
             _ => return,
         };
         // What leads beyond the last view is not explored: a leader there that lacks a final block gives up at once.
-        if vote.view().get() > self.stage.views {
+        if self.stage.counted(vote.epoch(), vote.view()).is_none() {
             return;
         }
         match self.stage.number(&vote) {
@@ -270,8 +351,11 @@ impl<'a> Run<'a> {
     /// A block is logged; one that this validator proposes just now is new to the stage.
     fn register(&mut self, block: &Block) {
         if block.header.proposer.get() == self.me {
-            let view = self.at.core.snapshot().view.get();
-            if let Err(what) = self.stage.register(block, view) {
+            let view = self.stage.counted(self.at.epoch(), self.at.core.snapshot().view);
+            if self.stage.find(&block.header.id()).is_none()
+                && let Some(view) = view
+                && let Err(what) = self.stage.register(block, view)
+            {
                 self.complain(what);
             }
         }
@@ -279,7 +363,7 @@ impl<'a> Run<'a> {
 
     /// A vote became durable: it must not contradict what I signed before (R2, R3, R4).
     fn sign(&mut self, vote: &Vote) {
-        if vote.view().get() > self.stage.views {
+        if self.stage.counted(vote.epoch(), vote.view()).is_none() {
             return;
         }
         match self.stage.number(vote) {
@@ -311,13 +395,15 @@ impl<'a> Run<'a> {
         let mut signed = self.at.signed;
         for record in &log {
             if let Record::Vote(vote) = record
-                && vote.vote.view().get() <= stage.views
+                && stage.counted(vote.vote.epoch(), vote.vote.view()).is_some()
             {
                 signed |= 1 << stage.number(&vote.vote)?;
             }
         }
-        let (genesis, config) = (stage.genesis_id, stage.config(self.me));
-        let (anchor, records) = (stage.genesis.clone(), log.clone());
+        let opened = self.at.opened().cloned();
+        let (config, records) = (stage.config(self.me, opened.as_ref()), log.clone());
+        let anchor = stage.anchor(opened.as_ref());
+        let genesis = anchor.header.id();
         let accused = stage.accused();
         let core = catch_unwind(|| {
             Core::recover(config, genesis, anchor, View::ZERO, records).map(|core| core.with_accused(accused))
@@ -325,7 +411,9 @@ impl<'a> Run<'a> {
         let core = core.map_err(|_| "the core panicked while it recovered".to_owned())?;
         let core = core.map_err(|error| format!("it cannot restart: {error}"))?;
         let crashes = self.at.crashes + 1;
-        let at = Validator { core, sent: self.at.sent, signed, crashes, log };
+        // What it handed over and its ledger did not commit is handed over again.
+        let (ended, entered) = (self.at.ended.clone().filter(|_| self.at.entered), self.at.entered);
+        let at = Validator { core, sent: self.at.sent, signed, crashes, ended, entered, log };
         Ok(at.started(stage, self.me))
     }
 }
@@ -336,21 +424,25 @@ impl<'a> Run<'a> {
 pub(super) fn may_sign(stage: &Stage, signed: Votes, number: u8) -> Result<(), String> {
     let has = |number: u8| signed >> number & 1 == 1;
     let vote = stage.vote(number);
-    let view = vote.view().get();
+    let view = stage.counted(vote.epoch(), vote.view()).unwrap_or_default();
     let blocks: Vec<BlockId> = stage.block_ids().filter(|block| stage.block(*block).view == view).collect();
     let notarized = blocks.iter().find(|block| has(Stage::notarize(**block)));
     let finalized = blocks.iter().find(|block| has(Stage::finalize(**block)));
     let nullified = has(Stage::nothing(view)) || blocks.iter().any(|block| has(Stage::reported(*block)));
-    let truthful = notarized.map_or(Stage::nothing(view), |block| Stage::reported(*block));
+    let named = |block: &BlockId| stage.find_in(&stage.block(*block).digest, view).unwrap_or(*block);
+    let truthful = notarized.map_or(Stage::nothing(view), |block| Stage::reported(named(block)));
     let fine = match vote {
-        Vote::Notarize(_) => {
-            let other_final = finalized.is_some_and(|block| Stage::notarize(*block) != number);
+        Vote::Notarize(it) => {
+            let other_final = finalized.is_some_and(|block| stage.block(*block).digest != it.digest);
             notarized.is_none() && !nullified && !other_final
         }
         Vote::Finalize(_) => finalized.is_none() && !nullified,
         Vote::Nullify(_) => finalized.is_none() && !nullified && number == truthful,
     };
     let (what, before) = (stage.words(1 << number), stage.words(signed));
+    if matches!(vote, Vote::Notarize(_)) && stage.block(number / 3).is_wrong {
+        return Err(format!("an honest validator signs {what} against the rules of epochs"));
+    }
     if fine { Ok(()) } else { Err(format!("an honest validator signs {what} after {before}")) }
 }
 
@@ -364,34 +456,45 @@ pub(super) const fn still() -> Now {
     Now { monotonic: STILL, wall: WALL }
 }
 
-/// A message from a validator.
-pub(super) const fn message_input(from: u16, message: Message) -> Input {
-    Input::Message { from: ValidatorIndex::new(from), envelope: envelope(message) }
+/// A message from a validator that says that it is in this epoch.
+pub(super) const fn message_in(epoch: Epoch, from: u16, message: Message) -> Input {
+    let envelope = Envelope { epoch, view: View::ZERO, floor: View::ZERO, message };
+    Input::Message { from: ValidatorIndex::new(from), envelope }
 }
 
-const fn envelope(message: Message) -> Envelope {
-    Envelope { epoch: Epoch::ZERO, view: View::ZERO, floor: View::ZERO, message }
-}
-
-/// A batch that no block ever orders; the leader is told of it only when it is to propose.
-fn work(lead: bool) -> Work {
-    let batch = vec![LaneSeq { lane: 0, seq: 1_000_000 }];
-    Work { lead: if lead { batch.clone() } else { Vec::new() }, timer: batch }
+impl Validator {
+    /// The inputs that a label stands for, each with its moment. The epoch that a message says its sender is in is a hint:
+    /// what belongs to the other epoch arrives once with the true one and once with that of the receiver.
+    fn inputs(&self, stage: &Stage, forge: &mut Forge, me: u16, label: Label) -> Vec<(Monotonic, Input)> {
+        let (mine, own) = (self.epoch(), inputs(stage, forge, me, label));
+        let is_foreign = |input: &Input| match input {
+            Input::Message { envelope, .. } => envelope.epoch != mine,
+            _ => false,
+        };
+        let mut disguised: Vec<(Monotonic, Input)> =
+            own.iter().filter(|(_, input)| is_foreign(input)).cloned().collect();
+        for (_, input) in &mut disguised {
+            if let Input::Message { envelope, .. } = input {
+                envelope.epoch = mine;
+            }
+        }
+        own.into_iter().chain(disguised).collect()
+    }
 }
 
 /// The inputs that a label stands for, each with its moment.
 fn inputs(stage: &Stage, forge: &mut Forge, me: u16, label: Label) -> Vec<(Monotonic, Input)> {
-    let message = |from: u16, message| vec![(STILL, message_input(from, message))];
+    let message_of = |view: u64, from: u16, message| vec![(STILL, message_in(stage.at(view).0, from, message))];
     let vote = |view: u64, number: u8| {
         let leader = stage.leader(view);
-        message(leader, Message::Vote(stage.signed(leader, stage.vote(number))))
+        message_of(view, leader, Message::Vote(stage.signed(leader, stage.vote(number))))
     };
     match label {
         Label::Proposal(id) => {
             let (made, leader) = (stage.block(id), stage.leader(stage.block(id).view));
             let vote = stage.signed(leader, stage.vote(Stage::notarize(id)));
             let proposal = Proposal { vote, block: made.block.clone(), justification: List::empty() };
-            message(leader, Message::Proposal(Box::new(proposal)))
+            message_of(made.view, leader, Message::Proposal(Box::new(proposal)))
         }
         Label::LeaderReported(id) => vote(stage.block(id).view, Stage::reported(id)),
         Label::LeaderGaveUp(view) => vote(u64::from(view), Stage::nothing(u64::from(view))),
@@ -404,10 +507,12 @@ fn inputs(stage: &Stage, forge: &mut Forge, me: u16, label: Label) -> Vec<(Monot
             let begin = (STILL, Input::Work(work(true)));
             std::iter::once(begin).chain(late).chain([(LATE[1], Input::Work(work(false)))]).collect()
         }
-        Label::Block(_) | Label::Crash => Vec::new(),
-        _ => forge
-            .certificate(stage, label)
-            .map(|it| message(other(me), Message::Certificates(List::truncated(vec![it]))))
-            .unwrap_or_default(),
+        Label::Block(_) | Label::Crash | Label::Enter => Vec::new(),
+        _ => {
+            let Some(certificate) = forge.certificate(stage, label) else { return Vec::new() };
+            let epoch = certificate.epoch();
+            let message = Message::Certificates(List::truncated(vec![certificate]));
+            vec![(STILL, message_in(epoch, other(me), message))]
+        }
     }
 }

@@ -59,7 +59,7 @@ impl Exploration {
         let forge = Forge::new(&stage);
         let honest: Vec<u16> = (0..stage.count()).filter(|index| !stage.is_faulty(*index)).collect();
         assert!(honest.len() <= HONEST_MAX, "so many honest validators do not fit a world");
-        let leads = |index: u16| (1..=bounds.views).any(|view| stage.leader(view) == index);
+        let leads = |index: u16| (1..=stage.views).any(|view| stage.leader(view) == index);
         let (leaders, followers): (Vec<u16>, Vec<u16>) = honest.iter().partition(|index| leads(**index));
         let alike = followers.last().map(|_| leaders.len());
         let kinds = (0..leaders.len()).chain(followers.iter().filter_map(|_| alike)).collect();
@@ -235,6 +235,9 @@ impl Exploration {
             labels.union(&forge.verdicts(stage, view, votes, lies > 0));
         }
         labels.insert(Label::Lead);
+        if stage.has_next {
+            labels.insert(Label::Enter);
+        }
         if with_faulty {
             labels.insert(Label::Fire);
         }
@@ -324,5 +327,6 @@ fn describe(stage: &Stage, label: Label) -> String {
         Label::Lead => "proposes".to_owned(),
         Label::Fire => "its timers expire".to_owned(),
         Label::Crash => "crashes".to_owned(),
+        Label::Enter => "enters the next epoch".to_owned(),
     }
 }
