@@ -180,17 +180,26 @@ impl DataFolder {
         Ok(folder)
     }
 
-    /// Refuses a folder that was in use and lacks its store, or one of a validator's logs.
+    /// Refuses a folder that was in use and lacks its store, or one of a validator's logs. What a disk does not let us
+    /// look for is not lost.
     pub(crate) fn refuse_lost_parts(&self) -> Result<(), DataError> {
         let lost = |part: PathBuf| Err(DataError::Lost { folder: self.path.clone(), part });
-        if self.was_bound && !self.db().join("CURRENT").exists() {
+        if !self.was_bound {
+            return Ok(());
+        }
+        if !is_there(&self.db().join("CURRENT"))? {
             return lost(self.db());
         }
-        let has_logs = self.was_bound && matches!(self.owner, Owner::Validator(_));
-        match [self.votes(), self.batches()].into_iter().find(|log| has_logs && !has_segment(log)) {
-            Some(log) => lost(log),
-            None => Ok(()),
+        let logs = match self.owner {
+            Owner::Validator(_) => vec![self.votes(), self.batches()],
+            Owner::Observer(_) => Vec::new(),
+        };
+        for log in logs {
+            if !has_segment(&log)? {
+                return lost(log);
+            }
         }
+        Ok(())
     }
 
     /// Refuses a validator's folder that nobody began: what the validator signed may have been in another one (D10).
@@ -205,7 +214,8 @@ impl DataFolder {
 
     /// Refuses a folder in which a fork is proven (rule R10): whoever went on would choose a side.
     pub(crate) fn refuse_fork(&self) -> Result<(), DataError> {
-        fork_file::in_folder(&self.path).map_or(Ok(()), |file| Err(DataError::Fork { file }))
+        let proof = fork_file::in_folder(&self.path).map_err(io_error("list", &self.path))?;
+        proof.map_or(Ok(()), |file| Err(DataError::Fork { file }))
     }
 
     /// Binds a new folder to its chain and node. From here on it counts as used.
@@ -279,18 +289,31 @@ fn create(path: &Path) -> Result<(), DataError> {
 
 /// A folder that holds something, and neither a lock nor a binding of ours, is somebody else's.
 fn refuse_foreign(path: &Path) -> Result<(), DataError> {
-    let entries = fs::read_dir(path).map_err(io_error("list", path))?;
-    let known = ["LOCK", "version"].iter().any(|name| path.join(name).exists());
-    if entries.count() > 0 && !known {
+    let mut entries = fs::read_dir(path).map_err(io_error("list", path))?;
+    let first = entries.next().transpose().map_err(io_error("list", path))?;
+    if first.is_some() && !is_there(&path.join("LOCK"))? && !is_there(&path.join("version"))? {
         return Err(DataError::Foreign { folder: path.to_owned() });
     }
     Ok(())
 }
 
 /// Whether a log's folder holds at least one segment.
-fn has_segment(log: &Path) -> bool {
-    let mut entries = fs::read_dir(log).into_iter().flatten().flatten();
-    entries.any(|entry| entry.file_name().to_string_lossy().starts_with("segment-"))
+fn has_segment(log: &Path) -> Result<bool, DataError> {
+    let entries = match fs::read_dir(log) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        entries => entries.map_err(io_error("list", log))?,
+    };
+    for entry in entries {
+        if entry.map_err(io_error("list", log))?.file_name().to_string_lossy().starts_with("segment-") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether there is such a file or folder. A disk that cannot say so fails.
+fn is_there(path: &Path) -> Result<bool, DataError> {
+    path.try_exists().map_err(io_error("look for", path))
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataError {
@@ -375,6 +398,22 @@ mod tests {
             assert!(matches!(folder.refuse_lost_parts(), Err(DataError::Lost { .. })), "{lost}");
             fs::write(home.path().join(lost), "x").expect("it can be written");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_for_is_not_taken_for_lost() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = bound(home.path(), &Hash::ZERO, validator(1)).expect("a new folder");
+        drop(folder);
+        let folder = bound(home.path(), &Hash::ZERO, validator(1)).expect("it is bound");
+        // A file where a folder should be stands for a disk that cannot be read: nobody can look into it.
+        fs::write(folder.db(), "x").expect("it can be written");
+        assert!(matches!(folder.refuse_lost_parts(), Err(DataError::Io { .. })), "of the store");
+        fs::remove_file(folder.db()).expect("it is there");
+        fs::create_dir(folder.db()).expect("it can be made");
+        fs::write(folder.db().join("CURRENT"), "x").expect("it can be written");
+        fs::write(folder.votes(), "x").expect("it can be written");
+        assert!(matches!(folder.refuse_lost_parts(), Err(DataError::Io { .. })), "of a log");
     }
 
     #[test]

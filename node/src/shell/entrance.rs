@@ -19,6 +19,7 @@ use super::heads::is_behind;
 use super::intake::{Intake, Rejected};
 use super::mailbox::Mailbox;
 use super::refusal::{busy, internal, ledger_failed, refused_by_pool, rejected, syncing};
+use super::stop::Stop;
 use super::tracker::{News, Stage, Tracker};
 use super::turns::{Admission, Order};
 use crate::replica::Replica;
@@ -29,6 +30,8 @@ pub(super) struct Entrance {
     pub(super) intake: Intake<RocksStore>,
     pub(super) tracker: Arc<Tracker>,
     pub(super) way: Way,
+    /// Ends the node when the ledger cannot be read.
+    pub(super) stop: Stop,
 }
 
 /// What becomes of a transaction behind the doors.
@@ -80,13 +83,13 @@ impl Entrance {
         let id = match &rejected_as {
             Rejected::Included(id) | Rejected::Skipped(id, _) => *id,
             Rejected::Fails(receipt) => receipt.tx_id,
-            _ => return Err(rejected(rejected_as)),
+            _ => return Err(rejected(&self.stop, rejected_as)),
         };
         match self.progress(id).await? {
             Progress::Unknown if rejected_as.is_of_this_state() => {
-                Err(self.refusal_by_state(rejected(rejected_as)).await)
+                Err(self.refusal_by_state(rejected(&self.stop, rejected_as)).await)
             }
-            Progress::Unknown => Err(rejected(rejected_as)),
+            Progress::Unknown => Err(rejected(&self.stop, rejected_as)),
             progress => Ok(Submission { id, duplicate: true, progress }),
         }
     }
@@ -147,7 +150,8 @@ impl Entrance {
     async fn included(&self, id: Hash) -> Result<Option<Progress>, ApiError> {
         let reader = self.reader.clone();
         let found = tokio::task::spawn_blocking(move || reader.transaction(&id)).await;
-        let found = found.map_err(|error| internal("the ledger was not read", &error))?.map_err(ledger_failed)?;
+        let found = found.map_err(|error| internal("the ledger was not read", &error))?;
+        let found = found.map_err(|error| ledger_failed(&self.stop, error))?;
         Ok(found.map(|located| {
             let LocatedTransaction { height, index, receipt, .. } = located;
             Progress::Finalized(Box::new(Inclusion { height, index, receipt }))

@@ -3,6 +3,7 @@
 //! The file stands in the data folder under a name of its own. While it is there the node does not start again: whether
 //! and how the chain goes on is for the operators to agree on, with the proof in their hands (rule R10).
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -64,14 +65,21 @@ impl ForkFile {
 }
 
 /// The first file with a proof in a data folder.
-pub(crate) fn in_folder(folder: &Path) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let named = entries.filter(|entry| {
+///
+/// # Errors
+///
+/// The folder cannot be listed: then nobody knows whether there is a proof.
+pub(crate) fn in_folder(folder: &Path) -> io::Result<Option<PathBuf>> {
+    let mut first: Option<PathBuf> = None;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        name.starts_with(PREFIX) && name.ends_with(SUFFIX)
-    });
-    named.map(|entry| entry.path()).min()
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+            first = Some(first.map_or_else(|| entry.path(), |first| first.min(entry.path())));
+        }
+    }
+    Ok(first)
 }
 
 /// What the file says: for people, and in canonical bytes for whoever verifies it.
@@ -161,13 +169,13 @@ mod tests {
     #[test]
     fn a_proof_is_durable_before_it_is_told_and_is_found_again() {
         let (genesis, folder) = (genesis(), tempfile::tempdir().expect("a folder"));
-        assert_eq!(in_folder(folder.path()), None);
+        assert_eq!(in_folder(folder.path()).expect("it can be listed"), None);
         std::fs::write(folder.path().join("fork-evidence.txt"), "a note").expect("written");
-        assert_eq!(in_folder(folder.path()), None);
+        assert_eq!(in_folder(folder.path()).expect("it can be listed"), None);
         let forks = ForkFile::new(folder.path().to_owned(), genesis.clone(), Stop::new());
         forks.found(&proof(&genesis));
         let path = folder.path().join("fork-evidence-9.json");
-        assert_eq!(in_folder(folder.path()), Some(path.clone()));
+        assert_eq!(in_folder(folder.path()).expect("it can be listed"), Some(path.clone()));
         let written = std::fs::read_to_string(path).expect("readable");
         assert_eq!(written, format!("{:#}\n", document(&proof(&genesis), &genesis)));
     }

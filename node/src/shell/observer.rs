@@ -63,7 +63,7 @@ pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, Sta
     let Limbs { stop, clock, tracker, reader, intake, forwarding, blocks, height, closing } =
         whole.start(&runtime, &genesis);
     let (way, tip) = (Way::Forwarding(forwarding.clone()), Tip::from(&*reader.head()));
-    let entrance = Arc::new(Entrance { reader, intake, tracker: tracker.clone(), way });
+    let entrance = Arc::new(Entrance { reader, intake, tracker: tracker.clone(), way, stop: stop.clone() });
     // Nobody else sets it.
     let _first = desk.set(Desk::new(entrance.clone(), stop.clone()));
     let follower = Follower {

@@ -11,16 +11,22 @@ use althing_types::Height;
 
 use crate::shell::intake::Rejected;
 use crate::shell::mailbox::Refused;
+use crate::shell::stop::Stop;
 
 /// How long whoever meets a full queue should wait, in milliseconds.
 const RETRY_MS: u64 = 100;
 /// How long whoever meets a node that catches up should wait, in milliseconds.
 const SYNCING_MS: u64 = 1_000;
 
-/// The ledger has no answer, or cannot be read.
-pub(super) fn ledger_failed(error: LedgerError) -> ApiError {
+/// The ledger has no answer, or cannot be read. A disk that cannot be read ends the node, whoever asked: what it votes
+/// on next may lie on the same disk.
+pub(super) fn ledger_failed(stop: &Stop, error: LedgerError) -> ApiError {
     let message = error.to_string();
     match error {
+        LedgerError::Store(error) => {
+            stop.disk_failed("the ledger", &error);
+            internal("the ledger cannot be read", &error)
+        }
         LedgerError::ProofUnavailable { .. } => ApiError::new(ErrorCode::ProofUnavailable, message),
         LedgerError::HeightInFuture { height, head } => ApiError::new(ErrorCode::HeightInFuture, message)
             .with_number("height", height.get())
@@ -50,7 +56,7 @@ pub(super) fn busy(refused: Refused) -> ApiError {
 }
 
 /// A transaction did not pass the doors.
-pub(super) fn rejected(rejected: Rejected) -> ApiError {
+pub(super) fn rejected(stop: &Stop, rejected: Rejected) -> ApiError {
     match rejected {
         Rejected::Transaction(error) => error.into(),
         Rejected::Included(_) => {
@@ -58,7 +64,7 @@ pub(super) fn rejected(rejected: Rejected) -> ApiError {
         }
         Rejected::Skipped(_, reason) => skipped(reason),
         Rejected::Fails(receipt) => refusal_of(&receipt),
-        Rejected::Ledger(error) => ledger_failed(error),
+        Rejected::Ledger(error) => ledger_failed(stop, error),
         Rejected::Busy(refused) => busy(refused),
     }
 }
@@ -115,5 +121,26 @@ pub(super) fn refused_by_pool(error: &AdmitError) -> ApiError {
         AdmitError::SequenceTooFar { given, next } => {
             of(ErrorCode::TxSequenceAhead).with_number("given", given).with_number("next", next)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use althing_storage::StoreError;
+
+    use super::*;
+    use crate::shell::stop::Reason;
+
+    #[test]
+    fn a_disk_that_cannot_be_read_ends_the_node_and_what_it_does_not_have_does_not() {
+        let stop = Stop::new();
+        let absent = ledger_failed(&stop, LedgerError::ProofUnavailable { height: Height::new(7) });
+        assert_eq!((absent.code, stop.now()), (ErrorCode::ProofUnavailable, None));
+        let source = std::io::Error::other("Input/output error");
+        let broken = StoreError::Io { operation: "read", path: "ledger".into(), source };
+        let answer = rejected(&stop, Rejected::Ledger(LedgerError::Store(broken)));
+        assert_eq!((answer.code, &*answer.message), (ErrorCode::Internal, "the ledger cannot be read"));
+        let reason = "the ledger: cannot read ledger: Input/output error".to_owned();
+        assert_eq!(stop.now(), Some(Reason::Disk(reason)));
     }
 }

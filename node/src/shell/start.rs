@@ -277,9 +277,13 @@ impl Node {
         let Parts { stop, clock, reader, intake, tracker, height, closing } =
             machines.start(&genesis, orders.clone(), outbox);
         let pool = Pool { orders, me };
-        let entrance =
-            Entrance { reader: reader.clone(), intake, tracker: tracker.clone(), way: Way::Pool(pool.clone()) };
-        let entrance = Arc::new(entrance);
+        let entrance = Arc::new(Entrance {
+            reader: reader.clone(),
+            intake,
+            tracker: tracker.clone(),
+            way: Way::Pool(pool.clone()),
+            stop: stop.clone(),
+        });
         // Nobody else sets it.
         let _first = desk.set(Desk::new(entrance.clone(), stop.clone()));
         let handle = network.as_ref().map(Network::handle);

@@ -151,6 +151,10 @@ impl Window {
         &self.parts.entrance.reader
     }
 
+    fn failed(&self, error: LedgerError) -> ApiError {
+        ledger_failed(&self.parts.stop, error)
+    }
+
     fn record(&self, height: Height) -> Result<Option<BlockRecord>, ApiError> {
         let read = || -> Result<Option<BlockRecord>, LedgerError> {
             let (Some(header), Some(summary)) = (self.reader().header(height)?, self.reader().summary(height)?) else {
@@ -159,11 +163,11 @@ impl Window {
             let finalized_view = self.reader().finalization(height)?.map(|finalization| finalization.vote.view);
             Ok(Some(BlockRecord { header, summary, finalized_view }))
         };
-        read().map_err(ledger_failed)
+        read().map_err(|error| self.failed(error))
     }
 
     fn transaction_record(&self, located: LocatedTransaction) -> Result<TransactionRecord, ApiError> {
-        let header = self.reader().header(located.height).map_err(ledger_failed)?;
+        let header = self.reader().header(located.height).map_err(|error| self.failed(error))?;
         let header = header.ok_or_else(|| ApiError::new(ErrorCode::Internal, "a header is missing"))?;
         let LocatedTransaction { height, index, bytes, receipt, time, .. } = located;
         Ok(TransactionRecord { height, block: header.id(), time, index, bytes, receipt })
@@ -221,7 +225,7 @@ impl Backend for Window {
     fn block(&self, id: BlockId) -> Result<Option<BlockRecord>, ApiError> {
         match id {
             BlockId::Height(height) => self.record(height),
-            BlockId::Hash(hash) => match self.reader().height_of(&hash).map_err(ledger_failed)? {
+            BlockId::Hash(hash) => match self.reader().height_of(&hash).map_err(|error| self.failed(error))? {
                 Some(height) => self.record(height),
                 None => Ok(None),
             },
@@ -241,31 +245,31 @@ impl Backend for Window {
     }
 
     fn prove_block(&self, height: Height) -> Result<(ChainProof, Option<SummaryProof>), ApiError> {
-        let chain = self.reader().prove_header(height).map_err(ledger_failed)?;
-        let chain = chain.ok_or_else(|| ledger_failed(LedgerError::ProofUnavailable { height }))?;
+        let chain = self.reader().prove_header(height).map_err(|error| self.failed(error))?;
+        let chain = chain.ok_or_else(|| self.failed(LedgerError::ProofUnavailable { height }))?;
         match self.reader().prove_summary(height) {
             Ok(summary) => Ok((chain, Some(summary))),
             Err(LedgerError::ProofUnavailable { .. }) => Ok((chain, None)),
-            Err(error) => Err(ledger_failed(error)),
+            Err(error) => Err(self.failed(error)),
         }
     }
 
     fn outcomes(&self, height: Height) -> Result<Vec<(Hash, Status)>, ApiError> {
-        self.reader().outcomes(height).map_err(ledger_failed)
+        self.reader().outcomes(height).map_err(|error| self.failed(error))
     }
 
     fn transactions(&self, height: Height, from: u32, limit: usize) -> Result<Vec<TransactionRecord>, ApiError> {
-        let located = self.reader().transactions(height, from, limit).map_err(ledger_failed)?;
+        let located = self.reader().transactions(height, from, limit).map_err(|error| self.failed(error))?;
         located.into_iter().map(|located| self.transaction_record(located)).collect()
     }
 
     fn transaction(&self, id: &Hash) -> Result<Option<TransactionRecord>, ApiError> {
-        let located = self.reader().transaction(id).map_err(ledger_failed)?;
+        let located = self.reader().transaction(id).map_err(|error| self.failed(error))?;
         located.map(|located| self.transaction_record(located)).transpose()
     }
 
     fn prove_transaction(&self, id: &Hash) -> Result<TransactionProofRecord, ApiError> {
-        let proven = self.reader().prove_transaction(id).map_err(ledger_failed)?;
+        let proven = self.reader().prove_transaction(id).map_err(|error| self.failed(error))?;
         let proven = proven.ok_or_else(|| ApiError::new(ErrorCode::NotFound, "no block holds this transaction"))?;
         Ok(TransactionProofRecord {
             transaction: proven.transaction_proof,
@@ -277,8 +281,8 @@ impl Backend for Window {
     fn account(&self, address: &Address, at: Height) -> Result<AccountRecord, ApiError> {
         let block = self.record(at)?.ok_or_else(|| ApiError::new(ErrorCode::NotFound, "there is no such height"))?;
         Ok(AccountRecord {
-            account: self.reader().account(address, at).map_err(ledger_failed)?,
-            balances: self.reader().balances(address, at).map_err(ledger_failed)?,
+            account: self.reader().account(address, at).map_err(|error| self.failed(error))?,
+            balances: self.reader().balances(address, at).map_err(|error| self.failed(error))?,
             header: block.header,
             summary: block.summary,
         })
@@ -293,7 +297,7 @@ impl Backend for Window {
             Some(height) => self.reader().prove_at(keys, height),
             None => self.reader().prove(keys),
         };
-        let proven = proven.map_err(ledger_failed)?;
+        let proven = proven.map_err(|error| self.failed(error))?;
         Ok(ProvenState {
             height: proven.height,
             values: proven.values,
@@ -315,7 +319,9 @@ impl Backend for Window {
             PageOrder::Desc => ScanOrder::Descending,
         };
         let record = |id: Hash| -> Result<Option<HistoryRecord>, ApiError> {
-            let Some(located) = self.reader().transaction(&id).map_err(ledger_failed)? else { return Ok(None) };
+            let Some(located) = self.reader().transaction(&id).map_err(|error| self.failed(error))? else {
+                return Ok(None);
+            };
             let transaction = SignedTransaction::from_bytes(&located.bytes, &self.chain.genesis);
             let transaction = transaction.map_err(|error| internal("a stored transaction does not decode", &error))?;
             Ok(Some(HistoryRecord {
@@ -331,7 +337,7 @@ impl Backend for Window {
         // A page of the ledger may be shorter than what is asked for.
         while records.len() < limit {
             let rest = limit.saturating_sub(records.len());
-            let page = self.reader().history(address, cursor, order, rest).map_err(ledger_failed)?;
+            let page = self.reader().history(address, cursor, order, rest).map_err(|error| self.failed(error))?;
             for entry in &page.entries {
                 records.extend(record(entry.id)?);
             }
@@ -358,7 +364,7 @@ impl Backend for Window {
                 Some(culprit) => self.reader().evidence_against(epoch, culprit, cursor, rest),
                 None => self.reader().evidence(cursor, rest),
             };
-            let EvidencePage { entries, next } = page.map_err(ledger_failed)?;
+            let EvidencePage { entries, next } = page.map_err(|error| self.failed(error))?;
             let record =
                 |EvidenceEntry { at, evidence }| EvidenceRecord { height: at.height, index: at.index, evidence };
             records.extend(entries.into_iter().map(record));
@@ -379,7 +385,7 @@ impl Backend for Window {
 
     fn assets(&self) -> Result<Vec<AssetEntry>, ApiError> {
         let head = self.reader().head().header.height;
-        let assets = self.reader().assets(head).map_err(ledger_failed)?;
+        let assets = self.reader().assets(head).map_err(|error| self.failed(error))?;
         let entry = |(id, AssetRecord::V1 { symbol, name, decimals, supply })| AssetEntry {
             id,
             symbol: symbol.as_str().to_owned(),
@@ -394,11 +400,11 @@ impl Backend for Window {
         let transaction = SignedTransaction::from_bytes(bytes, &self.chain.genesis)?;
         let head = self.reader().head();
         let id = transaction.id();
-        match self.parts.entrance.intake.dry_run(&transaction, id).map_err(ledger_failed)? {
+        match self.parts.entrance.intake.dry_run(&transaction, id).map_err(|error| self.failed(error))? {
             Outcome::Executed(execution) => {
                 Ok(Simulation { header: head.header.clone(), summary: head.summary, receipt: execution.receipt })
             }
-            Outcome::Skipped(reason) => Err(rejected(Rejected::Skipped(id, reason))),
+            Outcome::Skipped(reason) => Err(rejected(&self.parts.stop, Rejected::Skipped(id, reason))),
         }
     }
 

@@ -59,10 +59,10 @@ async fn answer_at(horizon: u64, bytes: impl FnOnce(&Genesis, Clock) -> Vec<u8>)
     let ledger = Ledger::open(Arc::new(store), &genesis).expect("it opens");
     let (clock, stop, reader) = (Clock::start(), Stop::new(), ledger.reader());
     let intake = Intake::new(reader.clone(), genesis.hash(), *genesis.params(), clock);
-    let thread = intake.start(stop);
+    let thread = intake.start(stop.clone());
     let (network, forwarding) = way(Vec::new(), Height::new(horizon)).await;
     let (tracker, way) = (Arc::new(Tracker::new()), Way::Forwarding(forwarding));
-    let entrance = Entrance { reader, intake, tracker, way };
+    let entrance = Entrance { reader, intake, tracker, way, stop };
     let error = entrance.submit(bytes(&genesis, clock)).await.expect_err("nobody is there to take anything");
     entrance.intake.close();
     thread.join().expect("it ends in order");
