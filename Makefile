@@ -18,6 +18,9 @@ CANARIES ?=
 # How many minutes `make soak` lasts, and which misfortunes come.
 MINUTES ?= 5
 SEED ?= 1
+# How often `make kill-cycles` kills nodes, and `make power-cuts` cuts the power of one.
+CYCLES ?= 300
+CUTS ?= 100
 # What `make bench-tree` measures.
 TREE ?= --keys 1000000 --batch 1000
 # For how many seconds `make fuzz` fuzzes each target, and which: all of them, or some, `TARGETS="core frame"`.
@@ -38,7 +41,7 @@ LIBCLANG = $(or $(LIBCLANG_PATH),$(firstword $(wildcard \
   /Library/Developer/CommandLineTools/usr/lib/libclang.dylib \
   /Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/libclang.dylib)))
 
-.PHONY: help setup build testnet test lint doc fmt bench-micro bench-tree simulate explore canaries soak fuzz ci clean
+.PHONY: help setup build testnet test lint doc fmt bench-micro bench-tree simulate explore canaries soak kill-cycles power-cuts fuzz ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,6 +102,12 @@ canaries: ## set seeded bugs free, one after the other; the simulator must find 
 soak: ## put four real nodes through random trouble for MINUTES minutes (default 5), drawn from SEED; needs root
 	ALTHING_SOAK_MINUTES=$(MINUTES) ALTHING_SOAK_SEED=$(SEED) cargo test --release --locked --workspace --test all \
 	  streets::soak -- --nocapture
+
+kill-cycles: ## kill one, two and all of four real nodes under load, CYCLES times (default 300)
+	@ALTHING_KILL_CYCLES=$(CYCLES) scripts/long-test.sh cluster::kills
+
+power-cuts: ## cut the power of a real node under load, CUTS times (default 100); needs root
+	@ALTHING_POWER_CUTS=$(CUTS) scripts/long-test.sh cluster::power
 
 fuzz: ## fuzz every target for SECONDS each; needs a nightly compiler and cargo-fuzz
 	scripts/fuzz.sh $(SECONDS) $(TARGETS)

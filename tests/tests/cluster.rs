@@ -3,18 +3,25 @@
 
 mod adversity;
 mod amnesia;
+mod bad_disk;
 mod bad_input;
 mod bench;
 mod committee;
+mod cut_disk;
+mod dice;
 mod disk;
 mod flood;
 mod full_disk;
 mod hardship;
+mod kills;
 mod lies;
 mod load;
+mod long_run;
+mod mounts;
 mod network;
 mod nodes;
 mod observer;
+mod power;
 mod process;
 mod pruning;
 mod rpc;

@@ -27,12 +27,12 @@ const LEFT_KIB: u64 = 2_048;
 const TOO_LITTLE_KIB: [u64; 5] = [0, 16, 512, 12_000, 20_000];
 
 /// A validator's home on a small disk; why not, if there can be none.
-fn home_on_disk(network: &Network, index: u16) -> Result<(Home, Arc<SmallDisk>), String> {
+fn home_on_disk(network: &Network, index: u16) -> Result<(Home, SmallDisk), String> {
     let mut home = network.home(index);
     let folder = home.folder.join("disk");
-    let disk = Arc::new(SmallDisk::mount(&folder, DISK_MIB)?);
+    let disk = SmallDisk::mount(&folder, DISK_MIB)?;
     home.data = Some(folder.join("data"));
-    home.disk = Some(disk.clone());
+    home.mounts = Some(disk.mounts.clone());
     Ok((home, disk))
 }
 
@@ -66,7 +66,7 @@ fn a_disk_runs_full_under_load_and_the_node_comes_back_whole_with_more_room() {
     let network = Arc::new(Network::new(VALIDATORS));
     let (home, disk) = match home_on_disk(&network, 3) {
         Ok(place) => place,
-        Err(why) => return println!("skipped: {why}"),
+        Err(why) => return crate::skipped(&why),
     };
     let mut homes: Vec<Home> = (0..VALIDATORS - 1).map(|index| network.home(index)).collect();
     homes.push(home.clone());
@@ -104,7 +104,7 @@ fn a_node_without_room_for_its_start_says_so_and_starts_when_there_is_room() {
     let network = Network::new(1);
     let (home, disk) = match home_on_disk(&network, 0) {
         Ok(place) => place,
-        Err(why) => return println!("skipped: {why}"),
+        Err(why) => return crate::skipped(&why),
     };
     for left in TOO_LITTLE_KIB {
         disk.fill(left);

@@ -98,7 +98,7 @@ impl Network {
             folder: self.folder.path().join(format!("node-{index}")),
             rpc: self.rpc(index),
             data: None,
-            disk: None,
+            mounts: None,
             namespace: None,
         }
     }
@@ -113,7 +113,7 @@ impl Network {
             folder: self.folder.path().join(format!("observer-{index}")),
             rpc: self.rpc(u16::try_from(self.genesis.validators().len()).expect("few") + index),
             data: None,
-            disk: None,
+            mounts: None,
             namespace: None,
         }
     }

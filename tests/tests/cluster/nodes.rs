@@ -72,10 +72,17 @@ impl Nodes {
         self.running[index].take().expect("it runs").kill();
     }
 
-    /// Kills all nodes at once: each signal is sent before anybody is waited for.
+    /// Kills all nodes that run at once.
     pub(crate) fn kill_all(&mut self) {
-        self.running.iter().flatten().for_each(|process| process.signal(Signal::KILL));
-        self.running.iter_mut().filter_map(Option::take).for_each(Process::kill);
+        let running: Vec<usize> = (0..self.running.len()).filter(|index| self.running[*index].is_some()).collect();
+        self.kill_these(&running);
+    }
+
+    /// Kills these at once: each signal is sent before anybody is waited for.
+    pub(crate) fn kill_these(&mut self, indices: &[usize]) {
+        let killed = indices.iter().map(|index| self.running[*index].take().expect("it runs")).collect::<Vec<_>>();
+        killed.iter().for_each(|process| process.signal(Signal::KILL));
+        killed.into_iter().for_each(Process::kill);
     }
 
     /// Starts a node again, and waits until it is ready.

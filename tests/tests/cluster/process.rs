@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::disk::SmallDisk;
+use super::mounts::Mounts;
 use super::streets::Namespace;
 
 /// How long a node may take to be ready, or to end when it is asked to.
@@ -32,8 +32,8 @@ pub(crate) struct Home {
     pub(crate) rpc: SocketAddr,
     /// Where its data are, if not in its folder.
     pub(crate) data: Option<PathBuf>,
-    /// The disk that its data lie on, if it is one of the test's own.
-    pub(crate) disk: Option<Arc<SmallDisk>>,
+    /// Where the disk that its data lie on is mounted, if it is one of the test's own.
+    pub(crate) mounts: Option<Arc<Mounts>>,
     /// The network namespace that it lives in, if it is one of the test's own.
     pub(crate) namespace: Option<Arc<Namespace>>,
 }
@@ -76,8 +76,8 @@ pub(crate) fn offline(home: &Home, name: &str, key: &std::path::Path) -> Command
     if let Some(data) = &home.data {
         program.arg("--data").arg(data);
     }
-    let mut command = match &home.disk {
-        Some(disk) => disk.within(program),
+    let mut command = match &home.mounts {
+        Some(mounts) => mounts.within(&program),
         None => program,
     };
     command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -147,7 +147,7 @@ impl Process {
     /// What starts a node. What it says goes to a file in its folder.
     fn command(home: &Home) -> Command {
         let log = open_log(home);
-        let mut command = home.disk.as_ref().map_or_else(program, |disk| disk.within(program()));
+        let mut command = home.mounts.as_ref().map_or_else(program, |mounts| mounts.within(&program()));
         command.args(["node", "run", "--output", "json", "--rpc-addr"]).arg(home.rpc.to_string());
         command.arg("--home").arg(&home.folder);
         command.arg("--genesis").arg(&home.genesis);

@@ -8,7 +8,6 @@ mod audit;
 mod cuts;
 mod delays;
 mod device;
-mod dice;
 mod namespace;
 mod soak;
 mod switch;

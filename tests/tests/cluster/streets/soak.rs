@@ -4,8 +4,6 @@
 //!
 //! Which misfortunes come follows from the seed; what the machine makes of them in real time does not.
 
-use std::env;
-use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,8 +12,9 @@ use althing_types::Address;
 
 use super::Streets;
 use super::audit::Audit;
-use super::dice::Dice;
+use crate::cluster::dice::Dice;
 use crate::cluster::load::Load;
+use crate::cluster::long_run::{self, number};
 use crate::cluster::network::submit;
 use crate::cluster::nodes::{AMOUNT, VALIDATORS, eventually, is_final};
 use crate::cluster::process::now;
@@ -214,25 +213,17 @@ impl Soak {
             minutes.trim_end_matches(".0"),
             self.misfortunes,
             divergences.len(),
-            broken.len(),
+            broken.lost(),
         ));
         say(&format!("the longest time from the end of a fault to the next final transfer: {:.1?}", self.longest));
-        assert!(divergences.is_empty() && broken.is_empty(), "{divergences:?} {broken:?}");
+        assert!(divergences.is_empty() && broken.is_none(), "{divergences:?} {broken}");
         assert!(transfers > 0, "it shows nothing without transfers");
     }
 }
 
 /// Writes a line past the capture of test output, if somebody asked for a long run.
 fn say(line: &str) {
-    if env::var_os(MINUTES).is_some() {
-        writeln!(io::stdout(), "{line}").expect("standard output can be written");
-    }
-}
-
-/// A number in a variable of the environment.
-fn number(name: &str) -> Option<u64> {
-    let text = env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text}; give a whole number")))
+    long_run::say(MINUTES, line);
 }
 
 #[test]

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::device::Device;
-use super::dice::Dice;
 use super::namespace::PACKET_BYTES_MAX;
+use crate::cluster::dice::Dice;
 use crate::cluster::process::now;
 
 /// Packets that are on their way at most; more are lost, as in any network. It is 90 MiB.
