@@ -8,7 +8,11 @@
 //!    counts like one of the next commit.
 //! 3. What is read is checked against its checksum: damage is an error, never another value. What damage to the
 //!    write-ahead log means is at the head of `options::guard`.
-//! 4. One handle works in a folder, and a folder is opened with the keyspaces that it was made for and no others.
+//! 4. One handle works in a folder, or any number that only read; and a folder is opened with the keyspaces that it was made
+//!    for and no others.
+//! 5. A handle that only reads ([`RocksStore::open_read_only`]) writes nothing into the folder.
+//!
+//! The exception to the first is a store that can be made again ([`RocksStore::open_scratch`]): nothing is synced there.
 //!
 //! Clones of a handle share the store, which is closed when the last of them is dropped. Nothing is lost if that never
 //! happens; [`RocksStore::flush`] before it saves the next opening the reading of the write-ahead log.
@@ -55,7 +59,19 @@ struct Shared {
     names: Vec<&'static str>,
     /// Whether a commit or a flush has failed. Held locked while one is under way.
     poisoned: Mutex<bool>,
+    promise: Promise,
     folder: Folder,
+}
+
+/// What a handle promises of its commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Promise {
+    /// They are durable when they return.
+    Durable,
+    /// They are whole. A process that ends loses none, a machine that stops may lose the last ones.
+    Whole,
+    /// There are none.
+    ReadOnly,
 }
 
 impl RocksStore {
@@ -71,6 +87,49 @@ impl RocksStore {
     /// keyspaces, and [`StoreError::Corrupt`] if what must be read to open it is damaged or gone. Damage elsewhere
     /// shows when it is read.
     pub fn open(folder: &Path, spaces: &[SpaceOptions], options: RocksOptions) -> Result<Self, StoreError> {
+        Self::open_promising(folder, spaces, options, Promise::Durable)
+    }
+
+    /// Opens a store whose content can be made again from something else, or creates one: commits are whole and in order,
+    /// and not synced. A process that is killed loses none of them. A machine that stops may lose the last ones, or leave a
+    /// folder that is refused as damaged; then the folder is deleted and made anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`RocksStore::open`].
+    pub fn open_scratch(folder: &Path, spaces: &[SpaceOptions], options: RocksOptions) -> Result<Self, StoreError> {
+        Self::open_promising(folder, spaces, options, Promise::Whole)
+    }
+
+    /// Opens the store in `folder` for reading. Nothing in the folder is written, also where opening has to read what was
+    /// committed since the last flush from the write-ahead log, which then stays in memory. Several may read at once, and
+    /// nobody can write meanwhile; commits and flushes on this handle are refused.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InUse`] if somebody has opened it for writing, [`StoreError::Io`] if the folder is not there,
+    /// [`StoreError::Corrupt`] if there is no whole store in it, and as [`RocksStore::open`].
+    pub fn open_read_only(folder: &Path, spaces: &[SpaceOptions], options: RocksOptions) -> Result<Self, StoreError> {
+        let names: Vec<&'static str> = spaces.iter().map(|space| space.name).collect();
+        refuse_unclear_names(folder, &names)?;
+        let folder = Folder::lock_shared(folder)?;
+        if !refuse_other_spaces(&folder, &names)? {
+            let reason = "there is no store that was made to its end".to_owned();
+            return Err(StoreError::Corrupt { folder: folder.path().to_path_buf(), reason });
+        }
+        let (database, families) = options::layout(options, spaces);
+        let db = DB::open_cf_descriptors_read_only(&database, folder.path(), families, false)
+            .map_err(fault::engine("open", folder.path()))?;
+        let (poisoned, promise) = (Mutex::new(false), Promise::ReadOnly);
+        Ok(Self { shared: Arc::new(Shared { db, names, poisoned, promise, folder }) })
+    }
+
+    fn open_promising(
+        folder: &Path,
+        spaces: &[SpaceOptions],
+        options: RocksOptions,
+        promise: Promise,
+    ) -> Result<Self, StoreError> {
         let names: Vec<&'static str> = spaces.iter().map(|space| space.name).collect();
         refuse_unclear_names(folder, &names)?;
         let folder = Folder::lock(folder)?;
@@ -81,7 +140,7 @@ impl RocksStore {
         if !finished {
             folder.record_spaces(&names)?;
         }
-        Ok(Self { shared: Arc::new(Shared { db, names, poisoned: Mutex::new(false), folder }) })
+        Ok(Self { shared: Arc::new(Shared { db, names, poisoned: Mutex::new(false), promise, folder }) })
     }
 
     /// Writes what is in memory to tables, so that the next opening has no write-ahead log to read. For a clean stop;
@@ -139,14 +198,17 @@ impl OrderedStore for RocksStore {
     }
 
     fn commit(&self, batch: WriteBatch) -> Result<(), StoreError> {
-        self.shared.guarded(|| self.shared.write(&batch, &durably()))
+        self.shared.guarded(|| self.shared.write(&batch, &self.shared.promise.options()))
     }
 
     fn commit_lazily(&self, batch: WriteBatch) -> Result<(), StoreError> {
-        self.shared.guarded(|| self.shared.write(&batch, &lazily()))
+        self.shared.guarded(|| self.shared.write(&batch, &Promise::Whole.options()))
     }
 
     fn settle(&self) -> Result<(), StoreError> {
+        if self.shared.promise != Promise::Durable {
+            return Ok(());
+        }
         let synced = self.shared.db.flush_wal(true).map_err(fault::engine("sync", self.folder()));
         // The poison lies on a store from here on only if that failed.
         if synced.is_err() { self.shared.guarded(|| synced) } else { Ok(()) }
@@ -168,6 +230,10 @@ impl OrderedStore for RocksStore {
 impl Shared {
     /// Carries out a change under the poison, which stays if the change fails or panics. One change at a time.
     fn guarded(&self, change: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
+        if self.promise == Promise::ReadOnly {
+            let (folder, reason) = (self.folder.path().to_path_buf(), "it was opened for reading only".to_owned());
+            return Err(StoreError::Refused { operation: "write to", folder, reason });
+        }
         let mut poisoned = self.poisoned.lock().map_err(|_| StoreError::Poisoned)?;
         if *poisoned {
             return Err(StoreError::Poisoned);
@@ -216,7 +282,7 @@ impl Shared {
         if usage::background_errors(&self.db, self.folder.path())? == 0 {
             return Ok(());
         }
-        match self.db.write_opt(rocksdb::WriteBatch::default(), &durably()) {
+        match self.db.write_opt(rocksdb::WriteBatch::default(), &self.promise.options()) {
             Err(error) if error.kind() != ErrorKind::Incomplete => {
                 Err(fault::engine("write to", self.folder.path())(error))
             }
@@ -250,18 +316,14 @@ impl Shared {
     }
 }
 
-/// Synced before it returns, and never waiting within the engine.
-fn durably() -> WriteOptions {
-    let mut options = lazily();
-    options.set_sync(true);
-    options
-}
-
-/// Not synced, and never waiting within the engine.
-fn lazily() -> WriteOptions {
-    let mut options = WriteOptions::default();
-    options.set_no_slowdown(true);
-    options
+impl Promise {
+    /// Synced before it returns, if that is promised, and never waiting within the engine.
+    fn options(self) -> WriteOptions {
+        let mut options = WriteOptions::default();
+        options.set_sync(self == Self::Durable);
+        options.set_no_slowdown(true);
+        options
+    }
 }
 
 /// Copies entries from where the bounds of the cursor begin.

@@ -42,6 +42,16 @@ impl Folder {
         }
     }
 
+    /// Takes the lock of a folder that is there, beside others that only read. Nothing is created.
+    pub(super) fn lock_shared(path: &Path) -> Result<Self, StoreError> {
+        let handle = File::open(path).map_err(StoreError::io("open", path))?;
+        match retry_on_intr(|| flock(&handle, FlockOperation::NonBlockingLockShared)) {
+            Ok(()) => Ok(Self { path: path.to_path_buf(), handle }),
+            Err(Errno::WOULDBLOCK) => Err(StoreError::InUse { folder: path.to_path_buf() }),
+            Err(error) => Err(StoreError::io("lock", path)(error)),
+        }
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

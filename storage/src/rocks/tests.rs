@@ -106,6 +106,63 @@ fn what_was_committed_is_there_after_closing_with_and_without_a_flush() {
     }
 }
 
+/// Names and contents of everything in a folder.
+fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(folder).expect("the folder can be listed").map(|entry| entry.expect("an entry").path());
+    let mut content: Vec<_> = entries.map(|path| (path.clone(), fs::read(path).expect("a file"))).collect();
+    content.sort();
+    content
+}
+
+#[test]
+fn who_only_reads_sees_everything_and_leaves_the_folder_as_it_was() {
+    let folder = temporary();
+    let store = open(folder.path());
+    for number in 0..40 {
+        store.commit(batch(number)).expect("committed");
+        if number == 20 {
+            store.flush().expect("flushed");
+        }
+    }
+    let read = |folder: &Path| RocksStore::open_read_only(folder, &SPACES, RocksOptions::default());
+    let in_use = read(folder.path());
+    assert!(matches!(in_use, Err(StoreError::InUse { .. })), "{in_use:?}");
+    let copied = copy(folder.path());
+    let before = content(copied.path());
+    let (one, other) = (read(copied.path()).expect("it opens"), read(copied.path()).expect("beside the first"));
+    assert_eq!((batches(&one), batches(&other)), (40, 40), "the write-ahead log is read as well");
+    assert!(matches!(one.commit(batch(41)), Err(StoreError::Refused { .. })));
+    assert!(matches!(one.flush(), Err(StoreError::Refused { .. })));
+    let writer = RocksStore::open(copied.path(), &SPACES, RocksOptions::default());
+    assert!(matches!(writer, Err(StoreError::InUse { .. })), "{writer:?}");
+    drop((one, other));
+    assert!(content(copied.path()) == before, "nothing in the folder has changed");
+    assert_eq!(batches(&open(copied.path())), 40);
+}
+
+#[test]
+fn who_only_reads_makes_no_store() {
+    let folder = temporary();
+    let absent = folder.path().join("absent");
+    let read = |folder: &Path| RocksStore::open_read_only(folder, &SPACES, RocksOptions::default());
+    assert!(matches!(read(&absent), Err(StoreError::Io { .. })));
+    assert!(!absent.exists());
+    assert!(matches!(read(folder.path()), Err(StoreError::Corrupt { .. })));
+    assert!(content(folder.path()).is_empty());
+}
+
+#[test]
+fn a_scratch_store_loses_nothing_to_a_kill() {
+    let folder = temporary();
+    let store = RocksStore::open_scratch(folder.path(), &SPACES, RocksOptions::default()).expect("the store opens");
+    for number in 0..30 {
+        store.commit(batch(number)).expect("committed");
+    }
+    let copied = copy(folder.path());
+    std::mem::forget(store);
+    assert_eq!(batches(&open(copied.path())), 30);
+}
+
 #[test]
 fn clones_share_the_store_and_the_last_one_closes_it() {
     let folder = temporary();
