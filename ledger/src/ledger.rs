@@ -6,6 +6,8 @@
 //! 2. Nothing that a commit changes in memory survives its failure.
 //! 3. A block is committed only on top of its parent, with exactly the batches that it orders.
 
+mod replay;
+
 use std::sync::{Arc, PoisonError, RwLock};
 
 use althing_contracts::BlockContext;
@@ -26,6 +28,8 @@ use crate::reader::Reader;
 use crate::record::load;
 use crate::space::{HEADER, META, META_CHAIN, META_SCHEMA, SCHEMA_VERSION, by_height};
 use crate::tree::{PagedTree, StateTree};
+
+pub use self::replay::{Replayed, replay_spaces};
 
 /// The version of the execution rules, in every summary.
 const VM: u16 = 1;

@@ -4,7 +4,8 @@
 //!
 //! [`Ledger`] is the one writer. It takes final blocks with all batches that they order, in the order of their heights,
 //! executes them through `althing_contracts`, and writes everything that follows in one commit of the store.
-//! [`Reader`]s stand beside it, any number of them, and read by height.
+//! [`Reader`]s stand beside it, any number of them, and read by height. Whoever audits a chain executes it again with
+//! [`Ledger::replay`], in a store that keeps nothing but what the next block needs.
 //!
 //! # What this room guarantees
 //!
@@ -63,14 +64,15 @@ pub use admission::LatestState;
 pub use block::{Committed, FinalBlock, Included, OrderedBatch, PassedOver, Skipped};
 pub use error::{BatchFault, LedgerError};
 pub use head::Head;
-pub use ledger::Ledger;
+pub use ledger::{Ledger, Replayed, replay_spaces};
 pub use overlay::StateChange;
 pub use prune::{Pruner, RETAINED_BLOCKS_MIN, Retention, WINDOW_BLOCKS_DEFAULT};
 pub use reader::{
     BALANCES_MAX, EvidenceCursor, EvidenceEntry, EvidencePage, HistoryCursor, HistoryEntry, HistoryPage,
     LocatedTransaction, PAGE_MAX, PROVEN_KEYS_MAX, ProvenRange, ProvenReceipt, ProvenState, ProvenTransaction,
-    RUN_BLOCKS_MAX, RUN_LINK_MAX, Reader, Run,
+    RUN_BLOCKS_MAX, RUN_LINK_MAX, Reader, Run, StoredResults,
 };
+pub use record::Place;
 pub use space::{SCHEMA_VERSION, SPACES};
 #[cfg(any(test, feature = "oracle"))]
 pub use tree::JmtTree;

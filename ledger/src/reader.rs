@@ -9,6 +9,7 @@
 mod chain;
 mod evidence;
 mod history;
+mod offline;
 mod proofs;
 mod state;
 mod transactions;
@@ -23,6 +24,7 @@ use borsh::BorshDeserialize;
 pub use self::chain::{RUN_BLOCKS_MAX, RUN_LINK_MAX, Run};
 pub use self::evidence::{EvidenceCursor, EvidenceEntry, EvidencePage};
 pub use self::history::{HistoryCursor, HistoryEntry, HistoryPage};
+pub use self::offline::StoredResults;
 pub use self::proofs::{PROVEN_KEYS_MAX, ProvenRange, ProvenReceipt, ProvenState, ProvenTransaction};
 pub use self::state::BALANCES_MAX;
 pub use self::transactions::LocatedTransaction;

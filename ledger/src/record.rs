@@ -27,12 +27,13 @@ pub(crate) struct SummaryRecord {
 
 /// The place of a transaction in its lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Place {
-    pub(crate) lane: u32,
+pub struct Place {
+    /// The lane.
+    pub lane: u32,
     /// The batch's number.
-    pub(crate) seq: u64,
-    /// The transaction's place in the batch.
-    pub(crate) index: u32,
+    pub seq: u64,
+    /// The transaction's place in the batch, from 0.
+    pub index: u32,
 }
 
 /// Where a transaction was executed.

@@ -8,3 +8,4 @@ mod on_disk;
 mod proving;
 mod pruning;
 mod reading;
+mod replaying;

@@ -178,7 +178,7 @@ impl<S: OrderedStore> Reader<S> {
     }
 
     /// The highest height at or below `head` whose block has a Finalization of its own.
-    fn last_certified(&self, head: Height) -> Result<Option<Height>, LedgerError> {
+    pub(super) fn last_certified(&self, head: Height) -> Result<Option<Height>, LedgerError> {
         let to = by_height(head.next());
         let scan = Scan { from: &[], to: Some(&to), order: Order::Descending, limit: 1 };
         self.store.scan(FINALIZATION, scan)?.first().map(|(key, _)| height_in(key)).transpose()
