@@ -56,7 +56,7 @@ mod underway;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{BatchError, CheckedBatch, Fault, RejectedBatch, check_batch};
+pub use batch::{BatchError, CheckedBatch, Fault, RejectedBatch, check_batch, check_batches};
 pub use candidate::{AdmitError, Candidate, DropReason, Known, NextSequence};
 pub use config::{
     CHECKS_MAX, Config, LANE_BATCHES_MAX, LANE_BYTES_MAX, NAMED_BYTES_MAX, POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX,

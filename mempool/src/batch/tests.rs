@@ -81,6 +81,38 @@ fn what_its_owner_signed_wrongly_is_the_owners_fault() {
 }
 
 #[test]
+fn many_batches_at_once_are_judged_as_each_alone() {
+    let lanes = [0, 1, 2, 3].map(|lane| {
+        let asks: Vec<Ask> = (1..=u64::from(lane) + 1).map(|salt| Ask::expiring(1, salt)).collect();
+        Arc::new(signed_batch(4, lane, bottom(lane), &asks))
+    });
+    let at_once =
+        |batches: Vec<Arc<SignedBatch>>| check_batches(batches, &committee(4), &ChainParams::DEFAULT.limits, &Ed25519);
+    let alone = lanes.iter().map(|signed| check(4, (**signed).clone()).expect("a good batch"));
+    assert_eq!(at_once(lanes.to_vec()).expect("good batches"), alone.collect::<Vec<_>>());
+    assert_eq!(at_once(Vec::new()), Ok(Vec::new()));
+    // The last transaction of the third is signed by somebody else.
+    let mut batch = lanes[2].batch.clone();
+    let SignedTransaction::V1 { body, auth } = Ask::expiring(1, 3).signed();
+    let mut auth = auth.into_inner();
+    let (key, _) = auth[0].sigs[0];
+    auth[0].sigs = List::truncated(vec![(key, Signature::new([1; 64]))]);
+    let forged = SignedTransaction::V1 { body, auth: List::truncated(auth) };
+    let mut transactions = batch.transactions.clone().into_inner();
+    transactions[2] = althing_types::Bytes::new(forged.to_bytes()).expect("short");
+    batch.transactions = List::truncated(transactions);
+    let bad = Arc::new(sign_batch(4, batch));
+    let rejected = at_once(vec![lanes[0].clone(), lanes[1].clone(), bad.clone(), lanes[3].clone()]);
+    let rejected = rejected.expect_err("one is bad");
+    assert!(matches!(rejected.error(), BatchError::Transaction { index: 2, .. }), "{rejected}");
+    assert_eq!((rejected.place().lane, rejected.signed()), (2, &bad));
+    let mut unsigned = (*lanes[3]).clone();
+    unsigned.signature = lanes[2].signature;
+    let rejected = at_once(vec![lanes[0].clone(), Arc::new(unsigned)]).expect_err("its owner did not sign it");
+    assert_eq!(rejected.error(), &BatchError::Signature { lane: 3 });
+}
+
+#[test]
 fn what_its_owner_did_not_sign_is_the_messengers_fault_whatever_is_in_it() {
     let mut forged = good();
     forged.batch.transactions = List::empty();
