@@ -75,6 +75,8 @@ tags! {
     VoteLog => "althing/vote-log/v1",
     /// The identity that a batch log is bound to.
     BatchLog => "althing/batch-log/v1",
+    /// The running digest of an archive (`docs/spec/archive.md`).
+    Archive => "althing/archive/v1",
 }
 
 #[cfg(test)]
