@@ -8,6 +8,7 @@ mod amount;
 mod bench;
 mod evidence;
 mod exit;
+mod export;
 mod failure;
 mod genesis;
 mod key;
@@ -15,6 +16,7 @@ mod node;
 mod output;
 mod password;
 mod program;
+mod progress;
 mod query;
 mod remote;
 mod rpc_call;
@@ -24,6 +26,7 @@ mod submitting;
 mod terminal;
 mod testnet;
 mod tx;
+mod verify;
 mod verifying;
 mod why;
 
@@ -106,6 +109,10 @@ enum Command {
     /// Show and verify who provably misbehaved
     #[command(subcommand)]
     Evidence(evidence::Command),
+    /// Write the chain of a stopped node to one file
+    Export(export::Export),
+    /// Audit a whole chain, offline, with the genesis document alone
+    Verify(verify::Verify),
     /// Measure how much a network takes, and how fast
     #[command(subcommand)]
     Bench(bench::Command),
@@ -145,6 +152,8 @@ fn run(cli: Cli) -> Exit {
         Command::Account(command) => account::run(command, home, &output),
         Command::Query(command) => query::run(command, home, &output),
         Command::Evidence(command) => evidence::run(command, home, &output),
+        Command::Export(export) => export.run(home, &output),
+        Command::Verify(verify) => verify.run(home, &output),
         Command::Bench(command) => bench::run(command, home, &output),
         Command::Rpc(rpc) => rpc.run(&output),
         Command::Completions { shell } => program::completions(shell, &output),

@@ -4,6 +4,7 @@
 mod adversity;
 mod amnesia;
 mod bad_disk;
+mod audit;
 mod bad_input;
 mod bench;
 mod committee;

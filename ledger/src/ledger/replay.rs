@@ -20,7 +20,7 @@ use crate::head::Head;
 use crate::order::arrange;
 use crate::record::Place;
 use crate::space::{HEADER, NODE, NODE_STALE, SPACES, STATE, SUMMARY, TX_AT, by_height, state};
-use crate::tree::StateTree as _;
+use crate::tree::{StateTree as _, stale_keys};
 
 /// What the caller keeps beside the state, behind the keyspaces of every ledger.
 const NOTE: SpaceOptions = SpaceOptions { name: "note", point_reads: true, compress: false, large_values: false };
@@ -105,12 +105,8 @@ impl<S: OrderedStore> Ledger<S> {
     fn forget_stale(&self, head: &Head, batch: &mut WriteBatch) -> Result<(), LedgerError> {
         let key = head.tree_version.to_be_bytes();
         let Some(record) = self.store.get(NODE_STALE, &key)? else { return Ok(()) };
-        let mut rest = record.as_slice();
-        while let Some((length, behind)) = rest.split_first() {
-            let page = behind.split_at_checked(usize::from(*length));
-            let (page, behind) = page.ok_or_else(|| LedgerError::corrupt("the list of replaced pages"))?;
+        for page in stale_keys(&record)? {
             batch.delete(NODE, page);
-            rest = behind;
         }
         batch.delete(NODE_STALE, key);
         Ok(())

@@ -8,6 +8,7 @@ use althing_types::{Hash, Height, Summary};
 use super::Reader;
 use crate::error::LedgerError;
 use crate::head::Head;
+use crate::prune::{Earliest, PrunedRecord};
 use crate::record::{Place, load};
 use crate::space::{META, META_CHAIN, META_SCHEMA, SCHEMA_VERSION, STATE};
 
@@ -40,8 +41,8 @@ impl<S: OrderedStore> Reader<S> {
         if found != *chain {
             return Err(LedgerError::OtherChain { found, expected: *chain });
         }
-        let head = Head::load(&*store)?;
-        Ok(Self::new(store, Arc::new(RwLock::new(Arc::new(head)))))
+        let (head, pruned) = (Head::load(&*store)?, PrunedRecord::load(&*store)?);
+        Ok(Self::new(store, Arc::new(RwLock::new(Arc::new(head))), Earliest::new(pruned.earliest)))
     }
 
     /// What is stored of the execution of a height; none if there is no summary of it. The caps of a block bound it.

@@ -6,6 +6,8 @@ mod run;
 mod status;
 mod why;
 
+pub(super) use run::read_genesis;
+
 use std::path::PathBuf;
 
 use clap::Subcommand;

@@ -36,6 +36,10 @@ impl Output {
         self.format == Format::Json
     }
 
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+
     /// Writes data as it is.
     pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();

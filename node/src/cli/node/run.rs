@@ -168,7 +168,7 @@ pub(super) fn read_public_key(path: &Path, password: Option<PathBuf>, genesis: &
     }
 }
 
-pub(super) fn read_genesis(path: &Path) -> Result<Genesis, Failure> {
+pub(in crate::cli) fn read_genesis(path: &Path) -> Result<Genesis, Failure> {
     let bytes = files::read(path, DOCUMENT_BYTES_MAX).map_err(|error| {
         Failure::from(error)
             .with_exit(Exit::Configuration)
