@@ -3,8 +3,8 @@
 
 mod adversity;
 mod amnesia;
-mod bad_disk;
 mod audit;
+mod bad_disk;
 mod bad_input;
 mod bench;
 mod committee;
