@@ -23,6 +23,7 @@
 mod fault;
 mod folder;
 mod options;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -134,6 +135,7 @@ impl RocksStore {
         refuse_unclear_names(folder, &names)?;
         let folder = Folder::lock(folder)?;
         let finished = refuse_other_spaces(&folder, &names)?;
+        tail::mend(folder.path())?;
         let (database, families) = options::layout(options, spaces);
         let db = DB::open_cf_descriptors(&database, folder.path(), families)
             .map_err(fault::engine("open", folder.path()))?;

@@ -102,9 +102,10 @@ fn database(options: RocksOptions, cache: &Cache) -> Options {
 /// Of the ways to read the log after a crash, the one that accepts an unfinished record at its end and nothing else is
 /// taken: the process may die while it writes a record, and that commit was not reported. The strictest way would
 /// refuse to start after each such crash. The engine's default stops at the first damage and goes on without the rest,
-/// commits included that were reported durable. What remains: damage to the length of a record, close to the end of
-/// the newest log file, looks like an unfinished record. Whoever commits must compare the height found on opening with
-/// a record of its own.
+/// commits included that were reported durable. After a power failure the last record may also be there with its whole
+/// length and not all of its sectors; [`super::tail`] cuts that off beforehand. What remains: damage to the length of a
+/// record, close to the end of the newest log file, or zeros in the last record look like an unfinished one. Whoever
+/// commits must compare the height found on opening with a record of its own.
 fn guard(database: &mut Options) {
     database.set_atomic_flush(true);
     database.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);

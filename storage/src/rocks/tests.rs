@@ -353,6 +353,32 @@ fn a_torn_end_of_the_write_ahead_log_costs_the_unfinished_commit_only() {
 }
 
 #[test]
+fn sectors_of_the_last_commit_that_a_power_failure_took_cost_that_commit_only() {
+    let folder = temporary();
+    let store = open(folder.path());
+    let mut ends = vec![];
+    for number in 0..4 {
+        store.commit(batch(number)).expect("committed");
+        ends.push(fs::metadata(&files(folder.path(), "log")[0]).expect("the log is there").len() as usize);
+    }
+    let log = files(folder.path(), "log").pop().expect("there is a log");
+    let sectors = ends[2] / 512..ends[3].div_ceil(512);
+    assert!(sectors.len() > 2, "a commit of the test has several sectors");
+    for lost in sectors {
+        let copied = copy(folder.path());
+        let torn = copied.path().join(log.file_name().expect("a name"));
+        let mut bytes = fs::read(&torn).expect("the log opens");
+        bytes[ends[2].max(lost * 512)..ends[3].min((lost + 1) * 512)].fill(0);
+        fs::write(&torn, bytes).expect("torn");
+        assert_eq!(batches(&open(copied.path())), 3, "without sector {lost}");
+        let again = open(copied.path());
+        again.commit(batch(3)).expect("the store goes on");
+        drop(again);
+        assert_eq!(batches(&open(copied.path())), 4, "without sector {lost}");
+    }
+}
+
+#[test]
 fn damage_in_the_middle_of_the_write_ahead_log_is_refused() {
     let folder = temporary();
     let store = open(folder.path());
