@@ -23,6 +23,8 @@ CYCLES ?= 300
 CUTS ?= 100
 # What `make bench-tree` measures.
 TREE ?= --keys 1000000 --batch 1000
+# What `make bench-audit` measures.
+AUDIT ?= --transactions 500000 --batch 100 --accounts 1000
 # For how many seconds `make fuzz` fuzzes each target, and which: all of them, or some, `TARGETS="core frame"`.
 SECONDS ?= 60
 TARGETS ?=
@@ -41,7 +43,8 @@ LIBCLANG = $(or $(LIBCLANG_PATH),$(firstword $(wildcard \
   /Library/Developer/CommandLineTools/usr/lib/libclang.dylib \
   /Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib/libclang.dylib)))
 
-.PHONY: help setup build testnet test lint doc fmt bench-micro bench-tree simulate explore canaries soak kill-cycles power-cuts fuzz ci clean
+.PHONY: help setup build testnet test lint doc fmt bench-micro bench-tree bench-audit simulate explore canaries soak \
+  kill-cycles power-cuts fuzz ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +92,9 @@ bench-micro: ## measure single parts: signatures, decoding, the commit of a bloc
 
 bench-tree: ## measure our state tree against the crate jmt; TREE= for every size, TREE="--keys N --batch N" for one
 	cargo bench --locked --workspace --bench tree -- $(TREE)
+
+bench-audit: ## measure how fast a chain is audited; AUDIT="--transactions N --batch N --accounts N --threads N"
+	cargo bench --locked --workspace --bench audit -- $(AUDIT)
 
 simulate: ## run the simulator: SEEDS seeds (default 5000) from FIRST on, or RUN=twins, or RUN='strategy silent'
 	cargo run --release --locked -p althing-tests-simulator -- $(RUN) --first $(FIRST) --count $(SEEDS)

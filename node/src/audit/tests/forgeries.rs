@@ -221,15 +221,20 @@ fn results_that_a_quorum_certified_and_that_are_wrong_are_found_by_executing_aga
 
 #[test]
 fn results_out_of_order_break_a_rule_whoever_certified_them() {
-    let chain = Chain::with(&|height, body| {
-        if height == 5 {
-            let mut results = body.results.clone().into_inner();
-            results.swap(0, 1);
-            body.results = List::truncated(results);
-        }
-    });
-    let rule = "that results are carried once, in order, and up to the executed height";
-    assert_eq!(chain.sentence(), format!("height 5: the block breaks the rule {rule}"));
+    type Forge = fn(&mut Vec<Summary>);
+    let forgeries: [Forge; 3] =
+        [|results| results.swap(0, 1), |results| results[1].height = Height::new(9), |results| results.truncate(1)];
+    for forge in forgeries {
+        let chain = Chain::with(&|height, body| {
+            if height == 5 {
+                let mut results = body.results.clone().into_inner();
+                forge(&mut results);
+                body.results = List::truncated(results);
+            }
+        });
+        let rule = "that results are carried once, in order, and up to the executed height";
+        assert_eq!(chain.sentence(), format!("height 5: the block breaks the rule {rule}"));
+    }
 }
 
 /// A vote for the block of a height.
