@@ -10,8 +10,8 @@
 //! 3. What was removed half way is removed to the end later: what tells what to remove goes last, together with the
 //!    note that it is done.
 //!
-//! No commit waits for the disk because of what is done here. A crash may bring back what was removed last, and it is
-//! removed again.
+//! Each piece is a commit of its own, and a block waits for one at most: never are two unfinished writes at the end of the
+//! store's log, which after a power failure could not be told from damage.
 //!
 //! Kept for ever, because they are few and others rest on them: the header of height 0, header and certificate of each
 //! block that ends an epoch (E2), and evidence.
@@ -147,7 +147,6 @@ impl<S: OrderedStore> Pruner<S> {
         }
         if self.record.swept < self.record.earliest {
             self.record = sweep(&*self.store, &self.reader, &self.record)?;
-            self.store.settle()?;
             return Ok(true);
         }
         let goal = self.goal()?;
@@ -194,7 +193,7 @@ impl<S: OrderedStore> Pruner<S> {
         let record = PrunedRecord { earliest: goal, ..self.record.clone() };
         let mut batch = WriteBatch::default();
         batch.put(META, META_PRUNED, encode(&record));
-        self.store.commit_lazily(batch)?;
+        self.store.commit(batch)?;
         self.earliest.raise(goal);
         self.record = record;
         Ok(())

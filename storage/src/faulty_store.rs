@@ -2,8 +2,7 @@
 //!
 //! Guarantees that everything it does follows from its plan, the calls made and the seeds given: no file, no clock, no
 //! randomness of its own. What it holds after a crash is always something that the store on disk might hold: every
-//! batch whose commit succeeded and, of one that failed, all or nothing; of what was committed lazily since, the first
-//! few.
+//! batch whose commit succeeded and, of one that failed, all or nothing.
 //!
 //! Clones are handles to one store, as those of the store on disk are. Deliberately absent: damage. A store on disk
 //! that meets damage ends the process, and needs no model.
@@ -39,17 +38,12 @@ pub struct FaultyStore {
     shared: Arc<Mutex<Memory>>,
 }
 
-/// A place before a change: its keyspace, its key, and its value if it had one.
-type Before = (Space, Vec<u8>, Option<Vec<u8>>);
-
 /// What the clones of a handle share.
 #[derive(Clone, Debug)]
 struct Memory {
     plan: StoreFaultPlan,
     state: State,
     spaces: Vec<Entries>,
-    /// What takes each batch back that was committed lazily since the last commit.
-    lazy: Vec<Vec<Before>>,
     /// The batch of which it is not known whether the disk has it.
     unsettled: Option<WriteBatch>,
     commits: u64,
@@ -70,30 +64,20 @@ impl FaultyStore {
     /// An empty store with these keyspaces that will fail as planned.
     pub fn new(spaces: &[SpaceOptions], plan: StoreFaultPlan) -> Self {
         let spaces = spaces.iter().map(|_| Entries::new()).collect();
-        let memory =
-            Memory { plan, state: State::Open, spaces, lazy: Vec::new(), unsettled: None, commits: 0, reads: 0 };
+        let memory = Memory { plan, state: State::Open, spaces, unsettled: None, commits: 0, reads: 0 };
         Self { shared: Arc::new(Mutex::new(memory)) }
     }
 
-    /// Pulls the plug: of a commit that failed, the seed decides whether the disk has it, and of what was committed
-    /// lazily since the last commit, how many. Until [`FaultyStore::reopen`] every call on every handle is refused; a
-    /// second crash meanwhile changes nothing.
+    /// Pulls the plug: of a commit that failed, the seed decides whether the disk has it. Until
+    /// [`FaultyStore::reopen`] every call on every handle is refused; a second crash meanwhile changes nothing.
     pub fn crash(&self, seed: u64) {
         let mut memory = self.memory();
         memory.state = State::Crashed;
         // The parity of the number of ones: neighbouring seeds differ, and so do seeds that are all even.
         let survives = seed.count_ones() % 2 == 1;
         match memory.unsettled.take() {
-            // The log of writes has one order: what stands in front of a commit that is there is there.
-            Some(batch) if survives => {
-                memory.lazy.clear();
-                memory.apply(&batch);
-            }
-            _ => {
-                let kinds = u64::try_from(memory.lazy.len()).unwrap_or(u64::MAX).saturating_add(1);
-                let kept = usize::try_from(seed % kinds).unwrap_or(0);
-                memory.take_back(kept);
-            }
+            Some(batch) if survives => memory.apply(&batch),
+            _ => {}
         }
     }
 
@@ -102,8 +86,6 @@ impl FaultyStore {
     pub fn reopen(&self) {
         let mut memory = self.memory();
         memory.unsettled = None;
-        // The process ended, or it crashed, which has settled them; the machine has them.
-        memory.lazy.clear();
         memory.state = State::Open;
     }
 
@@ -164,26 +146,20 @@ impl OrderedStore for FaultyStore {
 
     fn commit(&self, batch: WriteBatch) -> Result<(), StoreError> {
         let mut memory = self.memory();
-        memory.begin_commit(&batch)?;
-        memory.apply(&batch);
-        memory.lazy.clear();
-        Ok(())
-    }
-
-    fn commit_lazily(&self, batch: WriteBatch) -> Result<(), StoreError> {
-        let mut memory = self.memory();
-        memory.begin_commit(&batch)?;
-        let before = memory.apply_noting(&batch);
-        memory.lazy.push(before);
-        Ok(())
-    }
-
-    fn settle(&self) -> Result<(), StoreError> {
-        let mut memory = self.memory();
         if memory.state != State::Open {
             return Err(StoreError::Poisoned);
         }
-        memory.lazy.clear();
+        if let Some(space) = batch.spaces().find(|space| memory.entries(*space).is_err()) {
+            memory.state = State::Poisoned;
+            return Err(StoreError::UnknownSpace { space: space.0 });
+        }
+        memory.commits += 1;
+        if memory.plan.fail_commit == Some(memory.commits) {
+            memory.state = State::Poisoned;
+            memory.unsettled = Some(batch);
+            return Err(planned("write to"));
+        }
+        memory.apply(&batch);
         Ok(())
     }
 
@@ -194,24 +170,6 @@ impl OrderedStore for FaultyStore {
 }
 
 impl Memory {
-    /// Refuses a commit that cannot be made, counts one that reaches the disk, and fails the one that is planned to.
-    fn begin_commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
-        if self.state != State::Open {
-            return Err(StoreError::Poisoned);
-        }
-        if let Some(space) = batch.spaces().find(|space| self.entries(*space).is_err()) {
-            self.state = State::Poisoned;
-            return Err(StoreError::UnknownSpace { space: space.0 });
-        }
-        self.commits += 1;
-        if self.plan.fail_commit == Some(self.commits) {
-            self.state = State::Poisoned;
-            self.unsettled = Some(batch.clone());
-            return Err(planned("write to"));
-        }
-        Ok(())
-    }
-
     /// Counts a read and returns what it reads from.
     fn read(&mut self, space: Space) -> Result<&Entries, StoreError> {
         if self.state == State::Crashed {
@@ -229,65 +187,28 @@ impl Memory {
         self.spaces.get(usize::from(space.0)).ok_or(StoreError::UnknownSpace { space: space.0 })
     }
 
-    /// Carries out a batch whose keyspaces exist, and notes what was there before.
-    fn apply_noting(&mut self, batch: &WriteBatch) -> Vec<Before> {
-        let mut before = Vec::new();
-        for change in batch.changes() {
-            let space = change.space();
-            let entries = self.entries(space).expect("its keyspaces were looked up");
-            match change {
-                Change::Put { key, .. } | Change::Delete { key, .. } => {
-                    before.push((space, key.to_vec(), entries.get(key).cloned()));
-                }
-                Change::DeleteRange { from, to, .. } => {
-                    let removed = covered(entries, from, to);
-                    before.extend(removed.map(|(key, value)| (space, key.clone(), Some(value.clone()))));
-                }
-            }
-            self.apply_change(change);
-        }
-        before
-    }
-
-    /// Takes back all lazy batches but the first few.
-    fn take_back(&mut self, kept: usize) {
-        for before in self.lazy.split_off(kept.min(self.lazy.len())).into_iter().rev() {
-            for (space, key, value) in before.into_iter().rev() {
-                let entries = self.spaces.get_mut(usize::from(space.0)).expect("its keyspaces were looked up");
-                match value {
-                    Some(value) => drop(entries.insert(key, value)),
-                    None => drop(entries.remove(&key)),
-                }
-            }
-        }
-        self.lazy.clear();
-    }
-
     /// Carries out a batch whose keyspaces exist.
     fn apply(&mut self, batch: &WriteBatch) {
-        batch.changes().for_each(|change| self.apply_change(change));
-    }
-
-    fn apply_change(&mut self, change: Change<'_>) {
-        let entries = self.spaces.get_mut(usize::from(change.space().0)).expect("its keyspaces were looked up");
-        match change {
-            Change::Put { key, value, .. } => drop(entries.insert(key.to_vec(), value.to_vec())),
-            Change::Delete { key, .. } => drop(entries.remove(key)),
-            Change::DeleteRange { from, to, .. } => {
-                let keys: Vec<Vec<u8>> = covered(entries, from, to).map(|(key, _)| key.clone()).collect();
-                for key in keys {
-                    entries.remove(&key);
-                }
+        for change in batch.changes() {
+            let entries = self.spaces.get_mut(usize::from(change.space().0)).expect("its keyspaces were looked up");
+            match change {
+                Change::Put { key, value, .. } => drop(entries.insert(key.to_vec(), value.to_vec())),
+                Change::Delete { key, .. } => drop(entries.remove(key)),
+                Change::DeleteRange { from, to, .. } => remove_range(entries, from, to),
             }
         }
     }
 }
 
-/// The entries of a range, which is empty if it is reversed.
-fn covered<'a>(entries: &'a Entries, from: &[u8], to: &[u8]) -> impl Iterator<Item = (&'a Vec<u8>, &'a Vec<u8>)> {
+fn remove_range(entries: &mut Entries, from: &[u8], to: &[u8]) {
     // A map refuses a reversed range with a panic.
-    let to = to.max(from);
-    entries.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)))
+    if from < to {
+        let covered = entries.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
+        let keys: Vec<Vec<u8>> = covered.map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            entries.remove(&key);
+        }
+    }
 }
 
 fn planned(operation: &'static str) -> StoreError {

@@ -200,20 +200,7 @@ impl OrderedStore for RocksStore {
     }
 
     fn commit(&self, batch: WriteBatch) -> Result<(), StoreError> {
-        self.shared.guarded(|| self.shared.write(&batch, &self.shared.promise.options()))
-    }
-
-    fn commit_lazily(&self, batch: WriteBatch) -> Result<(), StoreError> {
-        self.shared.guarded(|| self.shared.write(&batch, &Promise::Whole.options()))
-    }
-
-    fn settle(&self) -> Result<(), StoreError> {
-        if self.shared.promise != Promise::Durable {
-            return Ok(());
-        }
-        let synced = self.shared.db.flush_wal(true).map_err(fault::engine("sync", self.folder()));
-        // The poison lies on a store from here on only if that failed.
-        if synced.is_err() { self.shared.guarded(|| synced) } else { Ok(()) }
+        self.shared.guarded(|| self.shared.write(&batch))
     }
 
     /// The engine merges what it has between the keys, which drops what was removed there.
@@ -251,10 +238,10 @@ impl Shared {
     /// The engine takes nothing while merging lags too far behind. Left to itself it would wait within the write, on a
     /// full disk for ever: there it hopes that somebody makes room. Asked not to wait it refuses, having written
     /// nothing, and whether to ask again is decided here.
-    fn write(&self, batch: &WriteBatch, how: &WriteOptions) -> Result<(), StoreError> {
+    fn write(&self, batch: &WriteBatch) -> Result<(), StoreError> {
         loop {
             self.refuse_after_background_error()?;
-            match self.db.write_opt(self.translate(batch)?, how) {
+            match self.db.write_opt(self.translate(batch)?, &self.promise.options()) {
                 Err(error) if error.kind() == ErrorKind::Incomplete => thread::sleep(PAUSE),
                 outcome => return outcome.map_err(fault::engine("write to", self.folder.path())),
             }

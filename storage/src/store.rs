@@ -185,15 +185,6 @@ pub trait OrderedStore: Send + Sync {
     /// Applies a batch atomically; it is durable when this returns.
     fn commit(&self, batch: WriteBatch) -> Result<(), StoreError>;
 
-    /// Applies a batch atomically and does not wait for the disk: it is durable when a later [`OrderedStore::commit`]
-    /// or [`OrderedStore::settle`] returns, at the latest. A crash before that may lose it, and then all that was committed lazily after it. For what
-    /// can be done again, such as removing what nobody reads any more. A failure poisons the store, as one of a commit
-    /// does.
-    fn commit_lazily(&self, batch: WriteBatch) -> Result<(), StoreError>;
-
-    /// Makes what was committed lazily durable. A failure poisons the store, and nobody who commits meanwhile waits.
-    fn settle(&self) -> Result<(), StoreError>;
-
     /// Asks for the room of what was removed between two keys, `to` left out. What it does to the disk, and whether it
     /// does anything, is the store's affair; what can be read is the same after it. It may take seconds and lets others read and
     /// commit meanwhile.

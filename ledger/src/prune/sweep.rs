@@ -39,7 +39,7 @@ pub(super) fn sweep<S: OrderedStore>(
     batch.delete(STATE_STALE, by_height(height.next()));
     let next = PrunedRecord { earliest: record.earliest, swept: height.next(), cut: frame.cut };
     batch.put(META, META_PRUNED, encode(&next));
-    store.commit_lazily(batch)?;
+    store.commit(batch)?;
     Ok(next)
 }
 
@@ -53,7 +53,7 @@ impl<S: OrderedStore> Broom<'_, S> {
     fn remove(&mut self, space: Space, key: &[u8]) -> Result<(), LedgerError> {
         self.batch.delete(space, key);
         if self.batch.bytes() >= REMOVED_BYTES {
-            self.store.commit_lazily(std::mem::take(&mut self.batch))?;
+            self.store.commit(std::mem::take(&mut self.batch))?;
         }
         Ok(())
     }

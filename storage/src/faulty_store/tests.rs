@@ -78,21 +78,6 @@ fn between_a_crash_and_the_next_opening_every_handle_refuses_everything() {
 }
 
 #[test]
-fn a_copy_is_a_store_of_its_own() {
-    let store = FaultyStore::new(&SPACES, StoreFaultPlan::default());
-    store.commit(wide(b"1")).expect("committed");
-    store.crash(0);
-    let copy = store.copy();
-    store.reopen();
-    store.commit(wide(b"2")).expect("committed");
-    assert!(matches!(copy.get(POINTS, b"1"), Err(StoreError::Poisoned)), "it was made while the store was down");
-    copy.reopen();
-    copy.commit(wide(b"3")).expect("committed");
-    assert_eq!((keys(&store, POINTS).len(), keys(&copy, POINTS).len()), (2, 2));
-    assert!(copy.get(POINTS, b"2").expect("it can be read").is_none(), "it was written after the copy");
-}
-
-#[test]
 fn the_end_of_the_process_alone_drops_a_commit_that_failed() {
     let store = failing_commit(1);
     store.commit(wide(b"1")).expect_err("planned");
@@ -116,61 +101,4 @@ fn the_planned_read_fails_and_the_store_goes_on() {
     store.set_plan(StoreFaultPlan { fail_read: Some(4), fail_commit: Some(3) });
     store.get(POINTS, b"1").expect_err("planned");
     store.commit(wide(b"3")).expect_err("planned");
-}
-
-#[test]
-fn of_lazy_commits_the_first_few_survive_a_crash_and_all_of_them_a_later_commit() {
-    let mut outcomes = std::collections::BTreeSet::new();
-    for seed in 0..12 {
-        let store = FaultyStore::new(&SPACES, StoreFaultPlan::default());
-        store.commit(wide(b"1")).expect("committed");
-        for key in [b"2", b"3"] {
-            store.commit_lazily(wide(key)).expect("committed");
-        }
-        let mut change = WriteBatch::default();
-        change.delete_range(POINTS, b"1", b"3");
-        change.put(BODIES, b"1", b"changed");
-        store.commit_lazily(change).expect("committed");
-        assert_eq!(keys(&store, POINTS), [b"3"], "readers see it at once");
-        store.crash(seed);
-        store.reopen();
-        let (points, bodies) = (all(&store, POINTS), all(&store, BODIES));
-        let first = store.get(BODIES, b"1").expect("readable").expect("it was there before");
-        let survived = if first == b"changed" { 3 } else { bodies.len() - 1 };
-        let expected: [&[&[u8]]; 4] = [&[b"1"], &[b"1", b"2"], &[b"1", b"2", b"3"], &[b"3"]];
-        assert_eq!(points.iter().map(|(key, _)| &key[..]).collect::<Vec<_>>(), expected[survived]);
-        outcomes.insert(survived);
-
-        store.commit(wide(b"4")).expect("committed");
-        store.crash(seed);
-        store.reopen();
-        assert_eq!(store.get(POINTS, b"4").expect("readable").as_deref(), Some(&b"p"[..]), "a commit is durable");
-    }
-    assert_eq!(outcomes, (0..4).collect());
-}
-
-#[test]
-fn a_commit_makes_what_was_committed_lazily_before_it_durable() {
-    for seed in 0..8 {
-        let store = FaultyStore::new(&SPACES, StoreFaultPlan::default());
-        store.commit_lazily(wide(b"1")).expect("committed");
-        store.commit(wide(b"2")).expect("committed");
-        store.crash(seed);
-        store.reopen();
-        assert_eq!(keys(&store, POINTS), [b"1", b"2"]);
-
-        store.commit_lazily(wide(b"3")).expect("committed");
-        store.settle().expect("settled");
-        store.crash(seed);
-        store.reopen();
-        assert_eq!(keys(&store, POINTS), [b"1", b"2", b"3"]);
-
-        store.commit_lazily(wide(b"3")).expect("committed");
-        store.set_plan(StoreFaultPlan { fail_commit: Some(store.commits() + 1), ..StoreFaultPlan::default() });
-        store.commit(wide(b"4")).expect_err("planned");
-        store.crash(seed);
-        store.reopen();
-        let found = keys(&store, POINTS);
-        assert!(found.contains(&b"3".to_vec()) || !found.contains(&b"4".to_vec()), "{found:?}");
-    }
 }

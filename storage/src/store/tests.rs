@@ -270,7 +270,7 @@ impl Owned {
 
 #[derive(Clone, Debug)]
 enum Call {
-    Commit { changes: Vec<Owned>, lazily: bool },
+    Commit(Vec<Owned>),
     Reclaim(Space, Vec<u8>, Vec<u8>),
     Get(Space, Vec<u8>),
     GetMany(Space, Vec<Vec<u8>>),
@@ -307,8 +307,7 @@ fn change() -> impl Strategy<Value = Owned> {
 fn call() -> impl Strategy<Value = Call> {
     let scan = (space(), key(), prop::option::of(key()), any::<bool>(), 0..8_usize);
     prop_oneof![
-        8 => (prop::collection::vec(change(), 0..8), any::<bool>())
-            .prop_map(|(changes, lazily)| Call::Commit { changes, lazily }),
+        8 => prop::collection::vec(change(), 0..8).prop_map(Call::Commit),
         1 => (space(), key(), key()).prop_map(|(space, from, to)| Call::Reclaim(space, from, to)),
         2 => (space(), key()).prop_map(|(space, key)| Call::Get(space, key)),
         2 => (space(), prop::collection::vec(key(), 0..6)).prop_map(|(space, keys)| Call::GetMany(space, keys)),
@@ -348,11 +347,10 @@ fn agree(subject: &mut dyn Subject, calls: &[Call]) -> Result<(), TestCaseError>
     let mut model = Model::default();
     for call in calls {
         match call {
-            Call::Commit { changes, lazily } => {
+            Call::Commit(changes) => {
                 let mut batch = WriteBatch::default();
                 changes.iter().for_each(|change| change.add_to(&mut batch));
-                let store = subject.store();
-                if *lazily { store.commit_lazily(batch) } else { store.commit(batch) }.expect("committed");
+                subject.store().commit(batch).expect("committed");
                 changes.iter().for_each(|change| model.apply(change.clone()));
             }
             Call::Get(space, key) => {
