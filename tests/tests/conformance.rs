@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use samples::Sample;
 
 /// RFC 6962 leaf hash of `tests/vectors/wire.json`.
-const FROZEN: &str = "0x662463dbb3630a5409c602dc346701111f27e9649c9a8c831e06a498eb302213";
+const FROZEN: &str = "0xe511c139dadfb4ea630bb2275d763e41d58dc5250bc7d04f0dda3b72e1f06bc1";
 
 fn vectors_path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors")

@@ -212,6 +212,9 @@ pub(super) fn failed(data: &Path, error: AuditError) -> Failure {
         }
         LedgerError::Store(StoreError::WrongSchema { .. }) => Failure::new(Exit::Configuration, "DATA_FOLDER", message)
             .hint("run the version that wrote the store; a work folder of `althing verify` is no data folder"),
+        LedgerError::Pruned { .. } => Failure::new(Exit::NotFound, "PRUNED", message).hint(
+            "take the folder, or an export, of a node that keeps everything: `storage.history` says what is kept",
+        ),
         LedgerError::Corrupt { .. } | LedgerError::Store(StoreError::Corrupt { .. }) => {
             Failure::new(Exit::Unverified, "UNVERIFIED", format!("{}: {message}", data.display()))
                 .hint("check the disk; use the data of another node")

@@ -155,7 +155,7 @@ impl Whole {
                 is_included,
             }))
         };
-        let (blocks, pruned) = (inner_mailbox::<FinalBlock>(), inner_mailbox());
+        let blocks = inner_mailbox::<FinalBlock>();
         let (height_sender, height) = watch::channel(self.ledger.head().header.height);
         let (forgetting, waiting) = (forwarding.clone(), tracker.clone());
         let executor = Executor {
@@ -168,17 +168,11 @@ impl Whole {
                 waiting.committed(committed);
             }),
         };
-        let threads = vec![
-            executor.start(stop.clone()),
-            intake.start(stop.clone()),
-            pruning::start(self.pruner, pruned.clone(), stop.clone()),
-        ];
+        let (pruning, pruning_door) = pruning::start(self.pruner, stop.clone());
+        let threads = vec![executor.start(stop.clone()), intake.start(stop.clone()), pruning];
         let (doors, closed_blocks) = (intake.clone(), blocks.clone());
-        let doors = vec![
-            Door(Box::new(move || doors.close())),
-            Door(Box::new(move || closed_blocks.close())),
-            Door(Box::new(move || pruned.close())),
-        ];
+        let doors =
+            vec![Door(Box::new(move || doors.close())), Door(Box::new(move || closed_blocks.close())), pruning_door];
         let closing = Closing { doors, threads, store: self.store };
         Limbs { stop, clock, tracker, reader, intake, forwarding, blocks, height, closing }
     }

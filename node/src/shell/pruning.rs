@@ -13,18 +13,18 @@ use althing_storage::{OrderedStore, StoreError};
 use metrics::gauge;
 
 use super::mailbox::{Mail, Mailbox};
+use super::start::{Door, inner_mailbox};
 use super::stop::{Stop, spawn};
 
 /// How often it looks whether there is something to remove.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Starts the thread. It ends soon after its mailbox, which nothing is ever put into, is closed.
-pub(super) fn start<S: OrderedStore + 'static>(
-    pruner: Pruner<S>,
-    closed: Arc<Mailbox<()>>,
-    stop: Stop,
-) -> JoinHandle<()> {
-    spawn("pruner", stop.clone(), move || match run(pruner, &closed) {
+/// Starts the thread. It ends soon after the door is closed.
+pub(super) fn start<S: OrderedStore + 'static>(pruner: Pruner<S>, stop: Stop) -> (JoinHandle<()>, Door) {
+    // Nothing is ever put into it.
+    let closed: Arc<Mailbox<()>> = inner_mailbox();
+    let closing = closed.clone();
+    let thread = spawn("pruner", stop.clone(), move || match run(pruner, &closed) {
         Ok(()) => {}
         Err(LedgerError::Store(error)) if !matches!(error, StoreError::Corrupt { .. }) => {
             stop.disk_failed("pruning the ledger", &error);
@@ -33,7 +33,8 @@ pub(super) fn start<S: OrderedStore + 'static>(
             tracing::error!(%error, "nothing is pruned any more: check the disk, and replace the data folder");
             while !matches!(closed.take(None, 1), Mail::Closed) {}
         }
-    })
+    });
+    (thread, Door(Box::new(move || closing.close())))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the shell: it measures how long its own work takes")]

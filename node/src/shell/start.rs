@@ -439,7 +439,6 @@ impl Machines {
                 waiting.committed(committed);
             }),
         };
-        let (pruner, pruned) = (self.pruner, inner_mailbox());
         let (index, forks) = (reader.clone(), ForkFile::new(self.data, genesis.clone(), stop.clone()));
         let (checker, mut threads) = Checker::start(validators - 1, genesis.params().limits, &orders, &stop);
         let requests = Arc::new(Requests::new(validators));
@@ -461,24 +460,26 @@ impl Machines {
             report_at: std::time::Duration::ZERO,
         };
 
+        let (pruning, pruning_door) = pruning::start(self.pruner, stop.clone());
         threads.extend([
+            pruning,
             vote_writer.start(stop.clone()),
             batch_writer.start(stop.clone()),
             executor.start(stop.clone()),
             turns.start(stop.clone()),
             intake.start(stop.clone()),
             answering.start(stop.clone()),
-            pruning::start(pruner, pruned.clone(), stop.clone()),
         ]);
-        let (doors, closed_orders) = (intake.clone(), orders.clone());
-        let doors = vec![
-            Door(Box::new(move || doors.close())),
-            Door(Box::new(move || closed_orders.close())),
-            Door(Box::new(move || pruned.close())),
-        ];
+        let doors = doors(&intake, &orders, pruning_door);
         let closing = Closing { doors, threads, store: self.store };
         Parts { stop, clock, reader, intake, tracker, height, closing }
     }
+}
+
+/// What is closed at the end, in this order.
+fn doors(intake: &Intake<RocksStore>, orders: &Arc<Mailbox<Order>>, pruning: Door) -> Vec<Door> {
+    let (intake, orders) = (intake.clone(), orders.clone());
+    vec![Door(Box::new(move || intake.close())), Door(Box::new(move || orders.close())), pruning]
 }
 
 /// The replica with what its disks hold.
