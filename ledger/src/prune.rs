@@ -40,6 +40,9 @@ const RAISE_MIN: u64 = 16;
 /// Heights after which the store is asked for the room of those that were removed.
 const RECLAIM_EVERY: u64 = 1_024;
 
+/// Bytes of keys that are removed at once, about: what a commit may have to wait for.
+const PIECE_BYTES: usize = 64 << 10;
+
 /// How much of the past is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retention {
@@ -115,6 +118,8 @@ pub struct Pruner<S> {
     record: PrunedRecord,
     /// The store was asked for the room of the heights below this one since it was opened.
     reclaimed: Height,
+    /// Bytes of keys that are removed at once, about.
+    piece_bytes: usize,
 }
 
 impl<S: OrderedStore> Pruner<S> {
@@ -127,7 +132,14 @@ impl<S: OrderedStore> Pruner<S> {
     ) -> Result<Self, LedgerError> {
         let record = PrunedRecord::load(&*store)?;
         let replay_ms = u64::from(params.transactions.max_window_ms);
-        Ok(Self { store, reader, retention, replay_ms, earliest, record, reclaimed: Height::ZERO })
+        let (reclaimed, piece_bytes) = (Height::ZERO, PIECE_BYTES);
+        Ok(Self { store, reader, retention, replay_ms, earliest, record, reclaimed, piece_bytes })
+    }
+
+    /// Removes one key at a time, so that a crash can come between any two.
+    #[cfg(test)]
+    pub(crate) fn in_smallest_pieces(self) -> Self {
+        Self { piece_bytes: 1, ..self }
     }
 
     /// Does a bounded piece of the work: raises the lowest height that can be asked for, or removes what one block left.
@@ -146,7 +158,7 @@ impl<S: OrderedStore> Pruner<S> {
             return Ok(true);
         }
         if self.record.swept < self.record.earliest {
-            self.record = sweep(&*self.store, &self.reader, &self.record)?;
+            self.record = sweep(&*self.store, &self.reader, &self.record, self.piece_bytes)?;
             return Ok(true);
         }
         let goal = self.goal()?;

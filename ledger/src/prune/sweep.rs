@@ -16,17 +16,16 @@ use crate::space::{
 };
 use crate::tree::stale_keys;
 
-/// Bytes of keys that are removed at once, about: what a commit may have to wait for. One key at a time under test.
-const REMOVED_BYTES: usize = if cfg!(test) { 1 } else { 64 << 10 };
-
-/// Removes what lies at the height `record.swept`, and returns how far the store is pruned after it.
+/// Removes what lies at the height `record.swept`, in pieces of about so many bytes of keys, and returns how far the store
+/// is pruned after it.
 pub(super) fn sweep<S: OrderedStore>(
     store: &S,
     reader: &Reader<S>,
     record: &PrunedRecord,
+    piece_bytes: usize,
 ) -> Result<PrunedRecord, LedgerError> {
     let height = record.swept;
-    let mut broom = Broom { store, batch: WriteBatch::default() };
+    let mut broom = Broom { store, batch: WriteBatch::default(), piece_bytes };
     let frame = Frame::load(reader, record)?;
     // What follows from other entries goes first, those entries last and all at once: whoever begins again finds them.
     remove_traces(&mut broom, reader, &frame.block.header)?;
@@ -47,12 +46,13 @@ pub(super) fn sweep<S: OrderedStore>(
 struct Broom<'a, S> {
     store: &'a S,
     batch: WriteBatch,
+    piece_bytes: usize,
 }
 
 impl<S: OrderedStore> Broom<'_, S> {
     fn remove(&mut self, space: Space, key: &[u8]) -> Result<(), LedgerError> {
         self.batch.delete(space, key);
-        if self.batch.bytes() >= REMOVED_BYTES {
+        if self.batch.bytes() >= self.piece_bytes {
             self.store.commit(std::mem::take(&mut self.batch))?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use super::kit::{Chain, address};
 use crate::{Ledger, Retention, SPACES};
 
 /// Blocks of each half of a run.
-const BLOCKS: u64 = 1_300;
+const BLOCKS: u64 = 1_100;
 /// Transfers of a block.
 const TRANSFERS: u32 = 16;
 

@@ -43,7 +43,7 @@ fn finish(pruner: &mut Pruner<FaultyStore>) -> usize {
 fn both(blocks: &[FinalBlock], retention: Retention) -> (Store, Store) {
     let (pruned, whole) = (store(), store());
     let (mut ledger, mut archive) = (open(&pruned), open(&whole));
-    let mut pruner = ledger.pruner(retention).expect("a pruner");
+    let mut pruner = ledger.pruner(retention).expect("a pruner").in_smallest_pieces();
     for block in blocks {
         ledger.commit(block.clone()).expect("a good block");
         archive.commit(block.clone()).expect("a good block");
@@ -214,7 +214,7 @@ fn a_crash_at_any_write_of_the_pruner_leaves_what_no_crash_would_leave() {
         let plan = StoreFaultPlan { fail_commit: Some(fail_commit), fail_read: None };
         store.set_plan(plan);
         let mut ledger = open(&store);
-        let mut pruner = ledger.pruner(Retention::Latest).expect("a pruner");
+        let mut pruner = ledger.pruner(Retention::Latest).expect("a pruner").in_smallest_pieces();
         let mut next = 0;
         while let Some(block) = blocks.get(next) {
             let result = ledger.commit(block.clone()).and_then(|_| while_there_is_more(&mut pruner));
@@ -224,7 +224,7 @@ fn a_crash_at_any_write_of_the_pruner_leaves_what_no_crash_would_leave() {
                 store.crash(fail_commit);
                 store.reopen();
                 ledger = open(&store);
-                pruner = ledger.pruner(Retention::Latest).expect("a pruner");
+                pruner = ledger.pruner(Retention::Latest).expect("a pruner").in_smallest_pieces();
                 next = usize::try_from(ledger.head().header.height.get()).expect("small");
                 // What is half removed is below everything that can be asked for.
                 let reader = ledger.reader();
