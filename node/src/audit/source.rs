@@ -16,7 +16,7 @@ pub struct Entry {
     pub batches: Vec<SignedBatch>,
     /// What a node has stored of its execution; an archive holds nothing of that.
     pub stored: Option<StoredResults>,
-    /// The digest of everything up to and with this height ([`running`]).
+    /// The digest of everything up to and with this height (`running`).
     pub digest: Hash,
 }
 

@@ -7,6 +7,7 @@ use althing_contracts::SkipReason;
 use althing_ledger::LedgerError;
 use althing_mempool::AdmitError;
 use althing_rpc::api::{ApiError, ErrorCode, refusal_of};
+use althing_storage::StoreError;
 use althing_types::Height;
 
 use crate::shell::intake::Rejected;
@@ -19,12 +20,15 @@ const RETRY_MS: u64 = 100;
 const SYNCING_MS: u64 = 1_000;
 
 /// The ledger has no answer, or cannot be read. A disk that cannot be read ends the node, whoever asked: what it votes
-/// on next may lie on the same disk.
+/// on next may lie on the same disk. Damage to what was asked for, an old block perhaps, is logged and never served; the
+/// node goes on, or whoever asks for it again and again could keep it down.
 pub(super) fn ledger_failed(stop: &Stop, error: LedgerError) -> ApiError {
     let message = error.to_string();
     match error {
         LedgerError::Store(error) => {
-            stop.disk_failed("the ledger", &error);
+            if !matches!(error, StoreError::Corrupt { .. }) {
+                stop.disk_failed("the ledger", &error);
+            }
             internal("the ledger cannot be read", &error)
         }
         LedgerError::ProofUnavailable { .. } => ApiError::new(ErrorCode::ProofUnavailable, message),
@@ -126,8 +130,6 @@ pub(super) fn refused_by_pool(error: &AdmitError) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use althing_storage::StoreError;
-
     use super::*;
     use crate::shell::stop::Reason;
 
@@ -136,6 +138,14 @@ mod tests {
         let stop = Stop::new();
         let absent = ledger_failed(&stop, LedgerError::ProofUnavailable { height: Height::new(7) });
         assert_eq!((absent.code, stop.now()), (ErrorCode::ProofUnavailable, None));
+        let damaged =
+            StoreError::Corrupt { folder: "db".into(), reason: "a block does not match its checksum".to_owned() };
+        let answer = ledger_failed(&stop, LedgerError::Store(damaged));
+        assert_eq!(
+            (answer.code, stop.now()),
+            (ErrorCode::Internal, None),
+            "one old block is no lever against the node"
+        );
         let source = std::io::Error::other("Input/output error");
         let broken = StoreError::Io { operation: "read", path: "ledger".into(), source };
         let answer = rejected(&stop, Rejected::Ledger(LedgerError::Store(broken)));
