@@ -470,8 +470,7 @@ impl Machines {
             intake.start(stop.clone()),
             answering.start(stop.clone()),
         ]);
-        let doors = doors(&intake, &orders, pruning_door);
-        let closing = Closing { doors, threads, store: self.store };
+        let closing = Closing { doors: doors(&intake, &orders, pruning_door), threads, store: self.store };
         Parts { stop, clock, reader, intake, tracker, height, closing }
     }
 }
