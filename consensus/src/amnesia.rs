@@ -300,8 +300,9 @@ impl Core {
             return;
         }
         if let Some(Standing::Recovering { question, above }) = self.past.standing {
-            let highest = self.past.counted().max().unwrap_or_default().max(above);
-            let (epoch, to) = (self.committee().epoch, highest.plus(VIEWS_BEYOND));
+            let highest = self.past.counted().max().unwrap_or_default();
+            // What is known to be lost is no reason to leave more out: the proven views bound what is not known.
+            let (epoch, to) = (self.committee().epoch, highest.plus(VIEWS_BEYOND).max(above));
             self.settle(cx, Standing::Abstaining { question, epoch, to });
         }
         self.past.asking = None;

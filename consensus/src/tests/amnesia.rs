@@ -148,7 +148,13 @@ fn votes_that_an_old_log_still_holds_are_stayed_above() {
     for from in 0..3 {
         answer(&mut rig, from, Memory::Whole, None, &[]);
     }
-    assert_eq!(standing(&rig), abstaining(42));
+    assert_eq!(standing(&rig), abstaining(40), "what is lost beside them is bounded by what the others prove");
+    let mut rig = with(recovering(40));
+    let entry = rig.skip(50);
+    for from in 0..3 {
+        answer(&mut rig, from, Memory::Whole, Some(entry.clone()), &[]);
+    }
+    assert_eq!(standing(&rig), abstaining(53));
 }
 
 #[test]

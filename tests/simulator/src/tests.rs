@@ -52,6 +52,12 @@ fn the_same_seed_is_the_same_run() {
     assert_eq!(traces.len(), 50, "different seeds are different runs");
 }
 
+/// 1024139: who loses its log while it abstains must not abstain for longer each time.
+#[test]
+fn seeds_that_once_failed() {
+    run([1_024_139].map(Options::drawn));
+}
+
 #[test]
 fn real_signatures_change_nothing() {
     let runs = |real_signatures| (0..6).map(move |seed| Options { real_signatures, ..Options::drawn(seed) });
