@@ -1,7 +1,7 @@
 //! Turns a block and what it came to into the one batch of writes that commits it.
 
 use althing_storage::WriteBatch;
-use althing_types::{Block, Hash, Height, encode};
+use althing_types::{Block, Evidence, Hash, Height, LaneTip, StateKey, encode};
 
 use crate::block::{FinalBlock, OrderedBatch};
 use crate::execute::Executed;
@@ -9,9 +9,9 @@ use crate::head::Head;
 use crate::overlay::StateChange;
 use crate::record::{ExecutedAt, Place, SummaryRecord};
 use crate::space::{
-    ACCUSED, BATCH, BODY, BOUNDARY, CARRIER, EVIDENCE, FINALIZATION, HEADER, HEIGHT_OF, HISTORY, INCLUDED, META,
-    META_HEAD, RECEIPT, STATE, STATE_AT, STATE_STALE, SUMMARY, TX_AT, by_account, by_batch, by_culprit, by_epoch,
-    by_height, by_index, state, state_at,
+    ACCUSED, BATCH, BODY, BOUNDARY, CARRIER, CUT, CUT_EVERY, EVIDENCE, FINALIZATION, HEADER, HEIGHT_OF, HISTORY,
+    INCLUDED, META, META_HEAD, RAW_KEY, RECEIPT, STATE, STATE_AT, STATE_STALE, SUMMARY, TX_AT, by_account, by_batch,
+    by_culprit, by_epoch, by_height, by_index, state, state_at,
 };
 
 /// Writes what is stored of a block and of its execution, but the nodes of the state tree.
@@ -27,11 +27,13 @@ pub(crate) fn write_block(batch: &mut WriteBatch, given: &FinalBlock, executed: 
     write_evidence(batch, &given.block);
     given.batches.iter().for_each(|ordered| write_batch(batch, ordered));
     write_traces(batch, executed, height);
-    write_state(batch, &executed.changes, height);
-    if !executed.changes.is_empty() {
-        let changed: Vec<Vec<u8>> = executed.changes.iter().map(|(key, _)| state(key)).collect();
+    write_state(batch, &executed.changes.all, height);
+    write_raw_keys(batch, &executed.changes.created);
+    if !executed.changes.all.is_empty() {
+        let changed: Vec<Vec<u8>> = executed.changes.all.iter().map(|(key, _)| state(key)).collect();
         batch.put(STATE_STALE, by_height(height), encode(&changed));
     }
+    write_cut(batch, height, &head.cut);
     write_head(batch, head);
 }
 
@@ -58,6 +60,20 @@ pub(crate) fn write_state(batch: &mut WriteBatch, changes: &[StateChange], heigh
     }
 }
 
+/// Writes how keys of the state are found by their places in the state tree.
+pub(crate) fn write_raw_keys<'k>(batch: &mut WriteBatch, keys: impl IntoIterator<Item = &'k StateKey>) {
+    for key in keys {
+        batch.put(RAW_KEY, *key.tree_key().as_bytes(), state(key));
+    }
+}
+
+/// Writes the tips of all lanes after a block, if its height is one of those.
+pub(crate) fn write_cut(batch: &mut WriteBatch, height: Height, cut: &Vec<LaneTip>) {
+    if height.get().is_multiple_of(CUT_EVERY) {
+        batch.put(CUT, by_height(height), encode(cut));
+    }
+}
+
 /// Writes what a store is opened again from.
 pub(crate) fn write_head(batch: &mut WriteBatch, head: &Head) {
     let executed = SummaryRecord { summary: head.summary, tree_version: head.tree_version };
@@ -66,12 +82,16 @@ pub(crate) fn write_head(batch: &mut WriteBatch, head: &Head) {
 }
 
 /// Writes the evidence of a block, to be found by its place and by whom it accuses (R9).
-fn write_evidence(batch: &mut WriteBatch, block: &Block) {
-    let height = block.header.height;
+pub(crate) fn write_evidence(batch: &mut WriteBatch, block: &Block) {
     for (evidence, index) in block.body.evidence.iter().zip(0u32..) {
-        batch.put(EVIDENCE, by_index(height, index), encode(evidence));
-        batch.put(ACCUSED, by_culprit(evidence.epoch(), evidence.culprit(), height, index), Vec::new());
+        write_accusation(batch, block.header.height, index, evidence);
     }
+}
+
+/// Writes a piece of evidence and its place.
+pub(crate) fn write_accusation(batch: &mut WriteBatch, height: Height, index: u32, evidence: &Evidence) {
+    batch.put(EVIDENCE, by_index(height, index), encode(evidence));
+    batch.put(ACCUSED, by_culprit(evidence.epoch(), evidence.culprit(), height, index), Vec::new());
 }
 
 fn write_batch(batch: &mut WriteBatch, ordered: &OrderedBatch) {

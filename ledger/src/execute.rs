@@ -8,7 +8,7 @@ use althing_types::{Action, Address, Hash, SignedTransaction, StateKey, encode, 
 
 use crate::block::{Included, OrderedBatch, PassedOver, Skipped};
 use crate::error::LedgerError;
-use crate::overlay::{BlockState, StateChange};
+use crate::overlay::{BlockState, Changes};
 use crate::record::Place;
 use crate::space::TX_AT;
 
@@ -18,8 +18,7 @@ pub(crate) struct Executed {
     /// What is stored of each included transaction, in the same order.
     pub(crate) traces: Vec<Trace>,
     pub(crate) skipped: Vec<Skipped>,
-    /// Ascending by key.
-    pub(crate) changes: Vec<StateChange>,
+    pub(crate) changes: Changes,
     pub(crate) tx_root: Hash,
     pub(crate) receipts_root: Hash,
     pub(crate) gas_used: u64,

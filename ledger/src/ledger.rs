@@ -16,13 +16,13 @@ use althing_storage::{OrderedStore, WriteBatch};
 use althing_types::{Block, Body, ChainParams, Hash, Height, LaneTip, Summary, View, encode, merkle_root};
 
 use crate::block::{Committed, FinalBlock, Included, PassedOver, Skipped};
-use crate::commit::{write_block, write_frame, write_head, write_state};
+use crate::commit::{write_block, write_cut, write_frame, write_head, write_raw_keys, write_state};
 use crate::error::LedgerError;
 use crate::execute::{Executed, execute_batches};
 use crate::genesis_state;
 use crate::head::Head;
 use crate::order::arrange;
-use crate::overlay::StateChange;
+use crate::overlay::{Changes, StateChange};
 use crate::prune::{Earliest, PrunedRecord, Pruner, Retention};
 use crate::reader::Reader;
 use crate::record::load;
@@ -119,7 +119,7 @@ impl<S: OrderedStore> Ledger<S> {
         let executed = execute_batches(&*self.store, &context, &batches)?;
 
         let mut batch = WriteBatch::default();
-        let (state_root, tree_version) = self.grow_tree(&head, &executed.changes, &mut batch)?;
+        let (state_root, tree_version) = self.grow_tree(&head, &executed.changes.all, &mut batch)?;
         let summary = summarise(height, id, state_root, &executed);
         let next = Head {
             id,
@@ -210,7 +210,7 @@ fn create<S: OrderedStore>(store: &S, genesis: &Genesis) -> Result<(), LedgerErr
         included: Vec::new(),
         traces: Vec::new(),
         skipped: Vec::new(),
-        changes: Vec::new(),
+        changes: Changes::default(),
         tx_root: merkle_root(&[]),
         receipts_root: merkle_root(&[]),
         gas_used: 0,
@@ -219,6 +219,8 @@ fn create<S: OrderedStore>(store: &S, genesis: &Genesis) -> Result<(), LedgerErr
     let head = Head { header, id, view: View::ZERO, cut: Vec::new(), summary, certified: None, tree_version: 0 };
     write_frame(&mut batch, &Block { header: head.header.clone(), body: Body::default() }, id);
     write_state(&mut batch, &changes, Height::ZERO);
+    write_raw_keys(&mut batch, changes.iter().map(|(key, _)| key));
+    write_cut(&mut batch, Height::ZERO, &head.cut);
     write_head(&mut batch, &head);
     batch.put(META, META_SCHEMA, encode(&SCHEMA_VERSION));
     batch.put(META, META_CHAIN, encode(&genesis.hash()));

@@ -55,6 +55,7 @@ mod overlay;
 mod prune;
 mod reader;
 mod record;
+mod snapshot;
 mod space;
 #[cfg(test)]
 mod tests;
@@ -73,6 +74,9 @@ pub use reader::{
     RUN_BLOCKS_MAX, RUN_LINK_MAX, Reader, Run, StoredResults,
 };
 pub use record::Place;
+pub use snapshot::{
+    Accusation, PlacedReceipt, RECEIPTS_MAX, Restoration, RestoreError, Restored, SnapshotBase, StateChunk, StateEntry,
+};
 pub use space::{SCHEMA_VERSION, SPACES};
 #[cfg(any(test, feature = "oracle"))]
 pub use tree::JmtTree;

@@ -26,6 +26,15 @@ struct Slot {
     written: Option<Option<Vec<u8>>>,
 }
 
+/// What a block changed in the state.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// All of it, ascending by key.
+    pub(crate) all: Vec<StateChange>,
+    /// The keys that had no value below the block.
+    pub(crate) created: Vec<StateKey>,
+}
+
 /// A place in the state whose value a block changed, and the value after it.
 pub type StateChange = (StateKey, Option<Vec<u8>>);
 
@@ -71,12 +80,16 @@ impl<'a, S: OrderedStore> BlockState<'a, S> {
     }
 
     /// What the block changed, ascending by key. What was changed and changed back is not among it.
-    pub(crate) fn into_changes(self) -> Vec<StateChange> {
-        let changed = self.slots.into_inner().into_iter().filter_map(|(key, slot)| {
-            let after = slot.written?;
-            (after != slot.stored).then_some((key, after))
-        });
-        changed.collect()
+    pub(crate) fn into_changes(self) -> Changes {
+        let mut changes = Changes::default();
+        for (key, slot) in self.slots.into_inner() {
+            let Some(after) = slot.written.filter(|after| *after != slot.stored) else { continue };
+            if slot.stored.is_none() {
+                changes.created.push(key.clone());
+            }
+            changes.all.push((key, after));
+        }
+        changes
     }
 }
 

@@ -157,7 +157,7 @@ impl<S: OrderedStore> Pruner<S> {
             self.reclaim()?;
             return Ok(true);
         }
-        if self.record.swept < self.record.earliest {
+        if self.record.swept < self.record.earliest && self.is_due(self.record.swept)? {
             self.record = sweep(&*self.store, &self.reader, &self.record, self.piece_bytes)?;
             return Ok(true);
         }
@@ -174,6 +174,13 @@ impl<S: OrderedStore> Pruner<S> {
         self.record.earliest
     }
 
+    /// Whether what lies at a height may go: always, but where the ledger was built of a snapshot, whose last blocks say
+    /// what must not be executed again.
+    fn is_due(&self, height: Height) -> Result<bool, LedgerError> {
+        let header = self.reader.header(height)?.ok_or_else(|| LedgerError::corrupt("a header"))?;
+        Ok(header.time.get().saturating_add(self.replay_ms) < self.reader.head().header.time.get())
+    }
+
     /// The lowest height that must be kept now.
     fn goal(&self) -> Result<Height, LedgerError> {
         let head = self.reader.head();
@@ -183,15 +190,16 @@ impl<S: OrderedStore> Pruner<S> {
         self.beyond_replay(goal, head.header.time)
     }
 
-    /// The highest height up to `goal` below which no transaction can be valid again: what was executed at a time may be
-    /// ordered again until the longest window has passed.
+    /// The highest height up to `goal` below which no transaction can be valid again, nor could for as long as that: what was
+    /// executed at a time may be ordered again until the longest window has passed.
     fn beyond_replay(&self, goal: Height, now: TimeMs) -> Result<Height, LedgerError> {
         let (mut low, mut high) = (self.record.earliest.get(), goal.get());
         // All heights below `low` are old enough, none from `high` on is known to be.
         while low < high {
             let middle = low.midpoint(high);
             let header = self.reader.header(Height::new(middle))?.ok_or_else(|| LedgerError::corrupt("a header"))?;
-            if header.time.get().saturating_add(self.replay_ms) < now.get() {
+            // As long again as a transaction may wait, whoever fetches a snapshot finds what belongs to it.
+            if header.time.get().saturating_add(self.replay_ms.saturating_mul(2)) < now.get() {
                 low = middle.saturating_add(1);
             } else {
                 high = middle;

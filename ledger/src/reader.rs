@@ -79,6 +79,10 @@ impl<S: OrderedStore> Reader<S> {
         (context, LatestState::new(self.store.clone()))
     }
 
+    pub(crate) fn store(&self) -> &S {
+        &self.store
+    }
+
     /// The store, to build a reader whose head stays behind.
     #[cfg(test)]
     pub(crate) fn store_for_tests(&self) -> Arc<S> {
@@ -95,14 +99,14 @@ impl<S: OrderedStore> Reader<S> {
     }
 
     /// Refuses a height above the last committed one.
-    fn committed(&self, height: Height) -> Result<Height, LedgerError> {
+    pub(crate) fn committed(&self, height: Height) -> Result<Height, LedgerError> {
         let head = self.head().header.height;
         if height > head { Err(LedgerError::HeightInFuture { height, head }) } else { Ok(height) }
     }
 
     /// What was found at a height, unless that is not kept any more: what was missing then is no damage. Asked after
     /// reading, because it is raised before anything is removed.
-    fn kept<T>(&self, height: Height, found: Result<T, LedgerError>) -> Result<T, LedgerError> {
+    pub(crate) fn kept<T>(&self, height: Height, found: Result<T, LedgerError>) -> Result<T, LedgerError> {
         let earliest = self.earliest();
         if height < earliest { Err(LedgerError::Pruned { height, earliest }) } else { found }
     }

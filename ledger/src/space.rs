@@ -7,7 +7,7 @@ use althing_storage::{Space, SpaceOptions};
 use althing_types::{Address, Epoch, Height, StateKey, ValidatorIndex, encode};
 
 /// The form of what is stored. A store of another form is refused.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// Names of the few values of their own: form, chain, head.
 pub(crate) const META: Space = Space(0);
@@ -49,9 +49,14 @@ pub(crate) const NODE_STALE: Space = Space(17);
 pub(crate) const STATE_STALE: Space = Space(18);
 /// Epoch: the height of its last block.
 pub(crate) const BOUNDARY: Space = Space(19);
+/// Tree key: the encoded key of the state that it is the hash of, of every key that ever had a value.
+pub(crate) const RAW_KEY: Space = Space(20);
+/// Height, each [`CUT_EVERY`] of them: the tips of all lanes after its block.
+pub(crate) const CUT: Space = Space(21);
 
 /// The keyspaces whose keys begin with a height, and that pruning empties from below.
-pub(crate) const BY_HEIGHT: &[Space] = &[HEADER, BODY, FINALIZATION, INCLUDED, RECEIPT, SUMMARY, CARRIER, STATE_STALE];
+pub(crate) const BY_HEIGHT: &[Space] =
+    &[HEADER, BODY, FINALIZATION, INCLUDED, RECEIPT, SUMMARY, CARRIER, STATE_STALE, CUT];
 
 /// What the store must be opened with.
 pub const SPACES: &[SpaceOptions] = &[
@@ -76,6 +81,9 @@ pub const SPACES: &[SpaceOptions] = &[
     keyspace("node_stale", Use::Ranges),
     keyspace("state_stale", Use::Ranges),
     keyspace("boundary", Use::Ranges),
+    // Half of each entry is a hash.
+    SpaceOptions { name: "raw_key", point_reads: true, compress: false, large_values: false },
+    keyspace("cut", Use::Ranges),
 ];
 
 /// How most reads of a keyspace go.
@@ -100,6 +108,12 @@ pub(crate) const META_HEAD: &[u8] = b"head";
 
 /// How far the store is pruned, in [`META`]; absent in a store that nothing was removed from.
 pub(crate) const META_PRUNED: &[u8] = b"pruned";
+
+/// Heights from one stored cut to the next.
+pub(crate) const CUT_EVERY: u64 = 16;
+
+/// How far a ledger is that is built of a snapshot, in [`META`]; absent in a ledger.
+pub(crate) const META_RESTORE: &[u8] = b"restore";
 
 /// Bytes of a height in a key.
 pub(crate) const HEIGHT_BYTES: usize = 8;
@@ -216,6 +230,8 @@ mod tests {
             (NODE_STALE, "node_stale"),
             (STATE_STALE, "state_stale"),
             (BOUNDARY, "boundary"),
+            (RAW_KEY, "raw_key"),
+            (CUT, "cut"),
         ];
         let listed: Vec<&str> = SPACES.iter().map(|space| space.name).collect();
         assert_eq!(listed, named.map(|(_, name)| name));

@@ -9,3 +9,4 @@ mod proving;
 mod pruning;
 mod reading;
 mod replaying;
+mod snapshots;

@@ -22,7 +22,7 @@ use althing_types::Hash;
 pub use self::jmt::JmtTree;
 pub use self::paged::{PagedTree, TreeOptions};
 pub(crate) use self::range::Range;
-pub(crate) use self::stored::stale_keys;
+pub(crate) use self::stored::{forget_replaced, stale_keys};
 use crate::error::LedgerError;
 use crate::overlay::StateChange;
 

@@ -19,8 +19,8 @@ use crate::execute::{Executed, execute_batches};
 use crate::head::Head;
 use crate::order::arrange;
 use crate::record::Place;
-use crate::space::{HEADER, NODE, NODE_STALE, SPACES, STATE, SUMMARY, TX_AT, by_height, state};
-use crate::tree::{StateTree as _, stale_keys};
+use crate::space::{HEADER, SPACES, STATE, SUMMARY, TX_AT, by_height, state};
+use crate::tree::{StateTree as _, forget_replaced};
 
 /// What the caller keeps beside the state, behind the keyspaces of every ledger.
 const NOTE: SpaceOptions = SpaceOptions { name: "note", point_reads: true, compress: false, large_values: false };
@@ -78,8 +78,8 @@ impl<S: OrderedStore> Ledger<S> {
         let executed = execute_batches(&*self.store, &context, &ordered)?;
 
         let mut batch = WriteBatch::default();
-        self.forget_stale(&head, &mut batch)?;
-        let (state_root, tree_version) = self.grow_tree(&head, &executed.changes, &mut batch)?;
+        forget_replaced(&*self.store, head.tree_version, &mut batch)?;
+        let (state_root, tree_version) = self.grow_tree(&head, &executed.changes.all, &mut batch)?;
         let summary = summarise(height, id, state_root, &executed);
         let header = block.header.clone();
         let next = Head { header, id, view: View::ZERO, cut, summary, certified: None, tree_version };
@@ -100,22 +100,11 @@ impl<S: OrderedStore> Ledger<S> {
     pub fn note(&self) -> Result<Option<Vec<u8>>, LedgerError> {
         Ok(self.store.get(note_space(), NOTE_KEY)?)
     }
-
-    /// Removes the pages that the last version replaced, and the record of them.
-    fn forget_stale(&self, head: &Head, batch: &mut WriteBatch) -> Result<(), LedgerError> {
-        let key = head.tree_version.to_be_bytes();
-        let Some(record) = self.store.get(NODE_STALE, &key)? else { return Ok(()) };
-        for page in stale_keys(&record)? {
-            batch.delete(NODE, page);
-        }
-        batch.delete(NODE_STALE, key);
-        Ok(())
-    }
 }
 
 /// Writes what the next blocks need of an executed one, and removes what they do not need any more.
 fn write_needed(batch: &mut WriteBatch, block: &Block, executed: &Executed, below: &Head) {
-    for (key, value) in &executed.changes {
+    for (key, value) in &executed.changes.all {
         match value {
             Some(value) => batch.put(STATE, state(key), value),
             None => batch.delete(STATE, state(key)),

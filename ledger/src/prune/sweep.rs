@@ -10,7 +10,7 @@ use crate::error::LedgerError;
 use crate::reader::Reader;
 use crate::record::{decoded, load};
 use crate::space::{
-    BATCH, BODY, CARRIER, FINALIZATION, HEADER, HEIGHT_OF, HISTORY, INCLUDED, META, META_PRUNED, NODE, NODE_STALE,
+    BATCH, BODY, CARRIER, CUT, FINALIZATION, HEADER, HEIGHT_OF, HISTORY, INCLUDED, META, META_PRUNED, NODE, NODE_STALE,
     RECEIPT, STATE_AT, STATE_STALE, SUMMARY, TX_AT, above_versions, by_account, by_batch, by_height, by_index,
     state_at,
 };
@@ -79,7 +79,7 @@ impl Frame {
         let Block { header, body } = &self.block;
         let height = header.height;
         let key = by_height(height);
-        for space in [BODY, INCLUDED, SUMMARY, CARRIER] {
+        for space in [BODY, INCLUDED, SUMMARY, CARRIER, CUT] {
             batch.delete(space, &key);
         }
         if height > Height::ZERO && !header.ends_epoch() {
@@ -96,7 +96,8 @@ impl Frame {
     }
 }
 
-/// Removes the places of a block's transactions, their receipts, and their parts in the history of accounts.
+/// Removes the places of a block's transactions, their receipts, and their parts in the history of accounts. Of a height that
+/// came with a snapshot there are receipts alone.
 fn remove_traces<S: OrderedStore>(
     broom: &mut Broom<'_, S>,
     reader: &Reader<S>,
@@ -104,6 +105,13 @@ fn remove_traces<S: OrderedStore>(
 ) -> Result<(), LedgerError> {
     let height = header.height;
     let places = reader.places(height)?;
+    if places.is_empty() {
+        for (receipt, index) in reader.receipts(height)?.iter().zip(0u32..) {
+            broom.remove(TX_AT, receipt.tx_id.as_bytes())?;
+            broom.remove(RECEIPT, &by_index(height, index))?;
+        }
+        return Ok(());
+    }
     let bytes = reader.bytes_of(header, &places)?;
     for (bytes, index) in bytes.iter().zip(0u32..) {
         let transaction = SignedTransaction::from_bytes(bytes, &header.chain);

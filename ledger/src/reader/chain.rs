@@ -145,13 +145,13 @@ impl<S: OrderedStore> Reader<S> {
     }
 
     /// The summary of a height with the version of the state tree after it; none above the last committed block.
-    pub(super) fn executed(&self, height: Height) -> Result<Option<SummaryRecord>, LedgerError> {
+    pub(crate) fn executed(&self, height: Height) -> Result<Option<SummaryRecord>, LedgerError> {
         let load = || self.load(SUMMARY, &by_height(height), "a summary");
         if self.is_committed(height) { self.kept(height, load()) } else { Ok(None) }
     }
 
     /// The height of the block that carries a summary; none while no committed block does.
-    pub(super) fn carrier(&self, height: Height) -> Result<Option<Height>, LedgerError> {
+    pub(crate) fn carrier(&self, height: Height) -> Result<Option<Height>, LedgerError> {
         let carrier: Option<Height> = self.load(CARRIER, &by_height(height), "a height")?;
         Ok(carrier.filter(|carrier| self.is_committed(*carrier)))
     }

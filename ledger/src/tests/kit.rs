@@ -258,6 +258,16 @@ pub(crate) fn eventful_in_steps(length: u64, seed: u64, step_ms: u64) -> Vec<Fin
     })
 }
 
+/// The same without ends of epochs.
+pub(crate) fn eventful_in_one_epoch(length: u64, seed: u64, step_ms: u64) -> Vec<FinalBlock> {
+    let mut chain = Chain::new();
+    chain.step_ms = step_ms;
+    eventful_blocks(&mut chain, length, seed, |chain| {
+        let height = chain.parent.height.get() + 1;
+        chain.evidence = (height % 11 == 0).then(|| super::accusing::piece(2, height)).into_iter().collect();
+    })
+}
+
 fn eventful_blocks(chain: &mut Chain, length: u64, seed: u64, before: impl Fn(&mut Chain)) -> Vec<FinalBlock> {
     let mut ledger = Ledger::open(store(), &chain.genesis).expect("a fresh store");
     let mut numbers = Numbers::new(seed << 32);

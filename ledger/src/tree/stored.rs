@@ -1,11 +1,11 @@
 //! Where pages of the state tree are stored: by version, then by path.
 
-use althing_storage::OrderedStore;
+use althing_storage::{OrderedStore, WriteBatch};
 use althing_types::Hash;
 
 use super::page::Page;
 use crate::error::LedgerError;
-use crate::space::NODE;
+use crate::space::{NODE, NODE_STALE};
 
 /// Nibbles of a tree key.
 pub(super) const NIBBLES: usize = 64;
@@ -71,6 +71,21 @@ pub(crate) fn stale_keys(record: &[u8]) -> Result<Vec<&[u8]>, LedgerError> {
         rest = behind;
     }
     Ok(keys)
+}
+
+/// Removes the pages that a version replaced, and the record of them: for who keeps one version.
+pub(crate) fn forget_replaced<S: OrderedStore>(
+    store: &S,
+    version: u64,
+    batch: &mut WriteBatch,
+) -> Result<(), LedgerError> {
+    let key = version.to_be_bytes();
+    let Some(record) = store.get(NODE_STALE, &key)? else { return Ok(()) };
+    for page in stale_keys(&record)? {
+        batch.delete(NODE, page);
+    }
+    batch.delete(NODE_STALE, key);
+    Ok(())
 }
 
 /// Reads a page on the way to `key`, and holds it against the hash that is known of it. The hash does not say in which place of
