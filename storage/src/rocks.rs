@@ -10,7 +10,8 @@
 //!    write-ahead log means is at the head of `options::guard`.
 //! 4. One handle works in a folder, or any number that only read; and a folder is opened with the keyspaces that it was made
 //!    for and no others.
-//! 5. A handle that only reads ([`RocksStore::open_read_only`]) writes nothing into the folder.
+//! 5. A handle that only reads ([`RocksStore::open_read_only`], [`RocksStore::open_beside`]) writes nothing into the folder. The
+//!    second is the exception to the fourth: it stands beside a writer.
 //!
 //! The exception to the first is a store that can be made again ([`RocksStore::open_scratch`]): nothing is synced there.
 //!
@@ -29,7 +30,8 @@ mod tests;
 mod usage;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -41,6 +43,11 @@ pub use self::options::RocksOptions;
 pub use self::usage::StoreUsage;
 use crate::store::Change;
 use crate::{Entry, Order, OrderedStore, SCAN_ENTRIES_MAX, Scan, Space, SpaceOptions, StoreError, WriteBatch};
+
+/// How often opening beside a writer is tried again.
+const BESIDE_TRIES: usize = 5;
+/// How long to wait in between: longer than it takes to replace a few files.
+const BESIDE_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long to wait before the engine is asked again: about what a flush takes, and short beside a merge.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -62,6 +69,33 @@ struct Shared {
     poisoned: Mutex<bool>,
     promise: Promise,
     folder: Folder,
+    _own: Option<OwnFolder>,
+}
+
+/// A folder for what the engine writes while it only reads elsewhere. It goes away with the handle.
+#[derive(Debug)]
+struct OwnFolder(PathBuf);
+
+impl OwnFolder {
+    fn make() -> Result<Self, StoreError> {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let number = MADE.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("althing-beside-{}-{number}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                // Left over by a process with the same number.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                made => return made.map(|()| Self(path.clone())).map_err(StoreError::io("create", &path)),
+            }
+        }
+    }
+}
+
+impl Drop for OwnFolder {
+    fn drop(&mut self) {
+        // What is left over is small, and in a folder that the system empties.
+        let _ignored = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// What a handle promises of its commits.
@@ -122,7 +156,49 @@ impl RocksStore {
         let db = DB::open_cf_descriptors_read_only(&database, folder.path(), families, false)
             .map_err(fault::engine("open", folder.path()))?;
         let (poisoned, promise) = (Mutex::new(false), Promise::ReadOnly);
-        Ok(Self { shared: Arc::new(Shared { db, names, poisoned, promise, folder }) })
+        Ok(Self { shared: Arc::new(Shared { db, names, poisoned, promise, folder, _own: None }) })
+    }
+
+    /// Opens the store in `folder` as it is at this moment, also while somebody else has it open and writes to it, who does not
+    /// notice. Nothing in the folder is written. What is committed later is not seen. It keeps the files that it needs
+    /// open, and has a temporary folder of its own for what the engine has to say.
+    ///
+    /// # Errors
+    ///
+    /// As [`RocksStore::open_read_only`], but for [`StoreError::InUse`]. The writer may replace files while they are looked
+    /// for; after a few times that counts as the disk's fault.
+    pub fn open_beside(folder: &Path, spaces: &[SpaceOptions], options: RocksOptions) -> Result<Self, StoreError> {
+        let names: Vec<&'static str> = spaces.iter().map(|space| space.name).collect();
+        refuse_unclear_names(folder, &names)?;
+        let mut tries = 0;
+        loop {
+            match Self::look_beside(folder, &names, spaces, options) {
+                Err(StoreError::Io { .. } | StoreError::Corrupt { .. }) if tries < BESIDE_TRIES => tries += 1,
+                opened => return opened,
+            }
+            thread::sleep(BESIDE_PAUSE);
+        }
+    }
+
+    fn look_beside(
+        folder: &Path,
+        names: &[&'static str],
+        spaces: &[SpaceOptions],
+        options: RocksOptions,
+    ) -> Result<Self, StoreError> {
+        let folder = Folder::unlocked(folder)?;
+        if !refuse_other_spaces(&folder, names)? {
+            let reason = "there is no store that was made to its end".to_owned();
+            return Err(StoreError::Corrupt { folder: folder.path().to_path_buf(), reason });
+        }
+        let own = OwnFolder::make()?;
+        let (mut database, families) = options::layout(options, spaces);
+        // Files that the writer replaces must stay readable.
+        database.set_max_open_files(-1);
+        let db = DB::open_cf_descriptors_as_secondary(&database, folder.path(), &own.0, families)
+            .map_err(fault::engine("open", folder.path()))?;
+        let (poisoned, promise, names) = (Mutex::new(false), Promise::ReadOnly, names.to_vec());
+        Ok(Self { shared: Arc::new(Shared { db, names, poisoned, promise, folder, _own: Some(own) }) })
     }
 
     fn open_promising(
@@ -142,7 +218,7 @@ impl RocksStore {
         if !finished {
             folder.record_spaces(&names)?;
         }
-        Ok(Self { shared: Arc::new(Shared { db, names, poisoned: Mutex::new(false), promise, folder }) })
+        Ok(Self { shared: Arc::new(Shared { db, names, poisoned: Mutex::new(false), promise, folder, _own: None }) })
     }
 
     /// Writes what is in memory to tables, so that the next opening has no write-ahead log to read. For a clean stop;

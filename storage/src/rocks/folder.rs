@@ -52,6 +52,12 @@ impl Folder {
         }
     }
 
+    /// A folder that is there, whoever holds it. Nothing is created.
+    pub(super) fn unlocked(path: &Path) -> Result<Self, StoreError> {
+        let handle = File::open(path).map_err(StoreError::io("open", path))?;
+        Ok(Self { path: path.to_path_buf(), handle })
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -152,6 +152,38 @@ fn who_only_reads_makes_no_store() {
 }
 
 #[test]
+fn who_looks_beside_a_writer_sees_one_moment_and_is_not_noticed() {
+    let folder = temporary();
+    let store = open(folder.path());
+    for number in 0..20 {
+        store.commit(batch(number)).expect("committed");
+        if number == 9 {
+            store.flush().expect("flushed");
+        }
+    }
+    let before = content(folder.path());
+    let beside = RocksStore::open_beside(folder.path(), &SPACES, RocksOptions::default()).expect("it opens");
+    let own = beside.shared._own.as_ref().expect("it has a folder").0.clone();
+    assert_eq!(batches(&beside), 20, "in tables and in the write-ahead log");
+    assert!(content(folder.path()) == before, "nothing in the folder has changed");
+    for number in 20..60 {
+        store.commit(batch(number)).expect("the writer goes on");
+    }
+    // Tables and logs that are looked at are replaced.
+    store.flush().expect("flushed");
+    store.reclaim(Space(0), &[], &[0xff; 16]).expect("merged");
+    assert_eq!(batches(&beside), 20, "it sees the same moment still");
+    assert!(matches!(beside.commit(batch(99)), Err(StoreError::Refused { .. })));
+    let again = RocksStore::open_beside(folder.path(), &SPACES, RocksOptions::default()).expect("it opens");
+    assert_eq!(batches(&again), 60);
+    drop((beside, again));
+    assert!(!own.exists(), "it left its folder behind");
+    assert_eq!(batches(&store), 60);
+    let absent = RocksStore::open_beside(&folder.path().join("absent"), &SPACES, RocksOptions::default());
+    assert!(matches!(absent, Err(StoreError::Io { .. })), "{absent:?}");
+}
+
+#[test]
 fn a_scratch_store_loses_nothing_to_a_kill() {
     let folder = temporary();
     let store = RocksStore::open_scratch(folder.path(), &SPACES, RocksOptions::default()).expect("the store opens");
