@@ -76,6 +76,7 @@ pub use reader::{
 pub use record::Place;
 pub use snapshot::{
     Accusation, PlacedReceipt, RECEIPTS_MAX, Restoration, RestoreError, Restored, SnapshotBase, StateChunk, StateEntry,
+    snapshot_ranges, tree_key_above,
 };
 pub use space::{SCHEMA_VERSION, SPACES};
 #[cfg(any(test, feature = "oracle"))]

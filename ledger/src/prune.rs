@@ -175,10 +175,12 @@ impl<S: OrderedStore> Pruner<S> {
     }
 
     /// Whether what lies at a height may go: always, but where the ledger was built of a snapshot, whose last blocks say
-    /// what must not be executed again.
+    /// what must not be executed again, and hold results that no block carries yet.
     fn is_due(&self, height: Height) -> Result<bool, LedgerError> {
-        let header = self.reader.header(height)?.ok_or_else(|| LedgerError::corrupt("a header"))?;
-        Ok(header.time.get().saturating_add(self.replay_ms) < self.reader.head().header.time.get())
+        let (head, header) = (self.reader.head(), self.reader.header(height)?);
+        let header = header.ok_or_else(|| LedgerError::corrupt("a header"))?;
+        let is_covered = height < head.certified.unwrap_or_default().min(head.header.executed_height);
+        Ok(is_covered && header.time.get().saturating_add(self.replay_ms) < head.header.time.get())
     }
 
     /// The lowest height that must be kept now.

@@ -6,7 +6,7 @@
 //!
 //! | part | what it is for | what shows that it is right |
 //! |---|---|---|
-//! | [`SnapshotBase`] | where the blocks begin: header and lanes below them, and who is accused | the first block names the header, the header commits to the lanes, evidence proves itself |
+//! | [`SnapshotBase`] | which state it is; where the blocks begin: header and lanes below them; who is accused | a certificate; the first block names the header, which commits to the lanes; evidence proves itself, and what is left out of it costs no more than that it is told again (R9) |
 //! | blocks | the last blocks up to the height, and those above that carry its results | a certificate; [`Reader::run`] hands them out |
 //! | receipts | which transactions of those blocks were executed and must not be again | the `receipts_root` of each height's summary, which a later block carries |
 //! | [`StateChunk`] | the state | a range proof below the `state_root` of the height's summary |
@@ -23,31 +23,35 @@ mod taking;
 
 use althing_types::{
     BLOCK_LANES_MAX, Bytes, Evidence, Hash, Header, Height, LaneTip, LeafReference, List, ProofError, RangeProof,
-    StateKey, VALIDATORS_MAX, encode,
+    StateKey, SummaryProof, VALIDATORS_MAX, encode,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest as _, Sha256};
 
-pub use self::building::{Restoration, RestoreError, Restored};
+pub use self::building::{Restoration, RestoreError, Restored, snapshot_ranges, tree_key_above};
 
 /// Bytes of the entries of a chunk, about: with the longest proof they fit an answer of 1 MiB. A single entry may have more.
 pub(crate) const CHUNK_BYTES: usize = 768 << 10;
 /// Entries of a chunk at most.
-pub(crate) const CHUNK_ENTRIES_MAX: usize = 16_384;
+pub(crate) const CHUNK_ENTRIES_MAX: usize = 8_192;
 /// Bytes of a value of the state at most.
 pub(crate) const VALUE_BYTES_MAX: usize = 640 << 10;
 /// Receipts in a part at most.
 pub const RECEIPTS_MAX: usize = 16_384;
 /// Bytes of the receipts of a part, about. A single one may have more.
 pub(crate) const RECEIPTS_BYTES: usize = 640 << 10;
+/// Bytes of the receipts of one height at most, while not all of them are here: far above what a block can execute.
+pub(crate) const HEIGHT_RECEIPTS_BYTES_MAX: usize = 256 << 20;
 /// Bytes of a receipt at most: its events bound it.
 pub(crate) const RECEIPT_BYTES_MAX: usize = 384 << 10;
 
-/// Where the blocks of a snapshot begin.
+/// Which state a snapshot is, and where its blocks begin.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct SnapshotBase {
-    /// The height whose state it is.
-    pub height: Height,
+    /// The header of the height whose state it is.
+    pub header: Header,
+    /// What the execution of that height came to, up to a certificate.
+    pub proof: SummaryProof,
     /// The header of the block below the first one.
     pub floor: Header,
     /// The tips of all lanes after that block.
@@ -96,6 +100,13 @@ pub struct StateChunk {
     pub to: Hash,
     /// What shows that there are no others.
     pub proof: RangeProof,
+}
+
+impl SnapshotBase {
+    /// The height whose state it is.
+    pub const fn height(&self) -> Height {
+        self.header.height
+    }
 }
 
 impl StateChunk {

@@ -3,7 +3,7 @@
 
 use althing_contracts::touched_accounts;
 use althing_storage::{Order, OrderedStore, Scan, Space, WriteBatch};
-use althing_types::{Block, Header, Height, LaneTip, SignedTransaction, encode};
+use althing_types::{Block, Header, Height, LaneTip, Receipt, SignedTransaction, encode};
 
 use super::PrunedRecord;
 use crate::error::LedgerError;
@@ -106,11 +106,7 @@ fn remove_traces<S: OrderedStore>(
     let height = header.height;
     let places = reader.places(height)?;
     if places.is_empty() {
-        for (receipt, index) in reader.receipts(height)?.iter().zip(0u32..) {
-            broom.remove(TX_AT, receipt.tx_id.as_bytes())?;
-            broom.remove(RECEIPT, &by_index(height, index))?;
-        }
-        return Ok(());
+        return remove_receipts(broom, height);
     }
     let bytes = reader.bytes_of(header, &places)?;
     for (bytes, index) in bytes.iter().zip(0u32..) {
@@ -123,6 +119,22 @@ fn remove_traces<S: OrderedStore>(
         }
     }
     Ok(())
+}
+
+/// Removes the receipts of a height, and where their transactions were executed. Those that are gone already are no trouble.
+fn remove_receipts<S: OrderedStore>(broom: &mut Broom<'_, S>, height: Height) -> Result<(), LedgerError> {
+    let (mut from, to) = (by_height(height), by_height(height.next()));
+    loop {
+        let scan = Scan { from: &from, to: Some(&to), order: Order::Ascending, limit: 256 };
+        let found = broom.store.scan(RECEIPT, scan)?;
+        let Some((last, _)) = found.last() else { return Ok(()) };
+        from = [&last[..], &[0]].concat();
+        for (key, receipt) in found {
+            let receipt: Receipt = decoded(&receipt, "a receipt")?;
+            broom.remove(TX_AT, receipt.tx_id.as_bytes())?;
+            broom.remove(RECEIPT, &key)?;
+        }
+    }
 }
 
 /// The version of the state tree after a height.

@@ -9,17 +9,18 @@
 //!
 //! That blocks are final is the caller's to know.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use althing_genesis::Genesis;
 use althing_storage::{Order, OrderedStore, Scan, WriteBatch};
 use althing_types::{
-    Block, Hash, Header, Height, LaneTip, ProofError, Receipt, Summary, TimeMs, View, encode, lanes_root, leaf_hash,
+    Block, Finalization, Hash, Header, Height, LaneTip, ProofError, Receipt, Summary, encode, lanes_root, leaf_hash,
     merkle_root,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::{PlacedReceipt, SnapshotBase, StateChunk};
+use super::{Accusation, HEIGHT_RECEIPTS_BYTES_MAX, PlacedReceipt, SnapshotBase, StateChunk};
 use crate::commit::{
     write_accusation, write_cut, write_evidence, write_frame, write_head, write_raw_keys, write_state,
 };
@@ -33,9 +34,6 @@ use crate::space::{
     by_height, by_index,
 };
 use crate::tree::{PagedTree, StateTree as _, forget_replaced};
-
-/// Parts of the key space that are asked for side by side: those below the places of the topmost page.
-const SPANS: u8 = 16;
 
 /// Why a part is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -59,12 +57,10 @@ pub struct Restoration<S> {
     record: Record,
     /// Receipts of the height `record.receipts` that are here already.
     receipts: Vec<Vec<u8>>,
-    /// For how long after its block a transaction could be valid, in milliseconds.
-    replay_ms: u64,
 }
 
 /// What was built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
     /// The height.
     pub height: Height,
@@ -74,6 +70,8 @@ pub struct Restored {
     pub entries: u64,
     /// Bytes of their keys and values.
     pub bytes: u64,
+    /// What shows that the block of the height is final: its certificate, or that of a descendant.
+    pub finalization: Finalization,
 }
 
 /// How far the building is.
@@ -85,16 +83,21 @@ struct Record {
     height: Height,
     /// The height of the block below the first one, and the tips of all lanes after it.
     floor: Height,
-    floor_time: TimeMs,
     floor_cut: Vec<LaneTip>,
-    /// The last block that is here: id, height, tips of all lanes after it, and the view of its certificate.
+    /// The last block that is here: id, height, and tips of all lanes after it.
     id: Hash,
     above: Height,
     cut: Vec<LaneTip>,
-    view: View,
-    /// Id of the block of the height, the tips of all lanes after it, and the view; its summary once a block carries it.
-    base: Option<(Hash, Vec<LaneTip>, View)>,
-    summary: Option<Summary>,
+    /// Id of the block of the height, the tips of all lanes after it, and its certificate, or that of a descendant.
+    base: Option<(Hash, Vec<LaneTip>, Finalization)>,
+    /// What the execution of the height came to, by a certificate.
+    summary: Summary,
+    /// Whether all blocks up to the one that carries that summary are here.
+    is_followed: bool,
+    /// The highest height whose summary a block up to the height carries.
+    executed: Height,
+    /// Transactions of blocks from this time on, in milliseconds, can be ordered again above the height.
+    repeatable_from: u64,
     /// Receipts of all heights below this one are here.
     receipts: Height,
     /// What is missing of the state: from a tree key on up to another.
@@ -111,29 +114,42 @@ impl<S: OrderedStore> Restoration<S> {
     /// # Errors
     ///
     /// [`RestoreError::Foreign`] if the base contradicts itself or is of another chain; evidence in it has to be verified by
-    /// the caller.
+    /// the caller. [`LedgerError::Corrupt`] if the store is not empty.
     pub fn begin(store: Arc<S>, genesis: &Genesis, base: &SnapshotBase) -> Result<Self, RestoreError> {
-        let SnapshotBase { height, floor, cut, evidence } = base;
+        let holds = |key: &[u8]| store.get(META, key).map_err(LedgerError::from).map(|found| found.is_some());
+        if holds(META_SCHEMA)? || holds(META_RESTORE)? {
+            return Err(LedgerError::corrupt("a store that has to be empty").into());
+        }
+        let SnapshotBase { header, proof, floor, cut, evidence } = base;
+        let height = &header.height;
+        let is_meant = (proof.summary.height, proof.summary.block) == (*height, header.id());
         let is_cut = if floor.ends_epoch() { cut.is_empty() } else { lanes_root(cut) == floor.lanes_root };
         let is_above = *height > floor.height && (floor.height > Height::ZERO || floor.id() == genesis.header().id());
-        if floor.chain != genesis.hash() || !is_above || !is_cut {
+        if floor.chain != genesis.hash() || !is_above || !is_cut || !is_meant {
             return Err(RestoreError::Foreign("a base that does not fit together"));
         }
+        let replay_ms = u64::from(genesis.params().transactions.max_window_ms);
+        let is_old = floor.time.get().saturating_add(replay_ms) < header.time.get();
+        if floor.height > Height::ZERO && !(is_old && floor.height <= header.executed_height) {
+            return Err(RestoreError::Foreign("a base that begins too high"));
+        }
+        refuse_strange_evidence(floor, evidence)?;
         let record = Record {
             form: SCHEMA_VERSION,
             chain: floor.chain,
             height: *height,
             floor: floor.height,
-            floor_time: floor.time,
             floor_cut: cut.to_vec(),
             id: floor.id(),
             above: floor.height,
             cut: cut.to_vec(),
-            view: View::ZERO,
             base: None,
-            summary: None,
+            summary: proof.summary,
+            is_followed: false,
+            executed: header.executed_height,
+            repeatable_from: header.time.get().saturating_sub(replay_ms),
             receipts: floor.height.next(),
-            spans: (0..SPANS).map(span).collect(),
+            spans: snapshot_ranges(),
             tree: None,
             entries: 0,
             bytes: 0,
@@ -144,8 +160,7 @@ impl<S: OrderedStore> Restoration<S> {
         for accusation in evidence.iter() {
             write_accusation(&mut batch, accusation.height, accusation.index, &accusation.evidence);
         }
-        let replay_ms = replay_ms(genesis);
-        let mut restoration = Self { store, tree: PagedTree::default(), record, receipts: Vec::new(), replay_ms };
+        let mut restoration = Self { store, tree: PagedTree::default(), record, receipts: Vec::new() };
         restoration.commit(batch)?;
         Ok(restoration)
     }
@@ -166,7 +181,7 @@ impl<S: OrderedStore> Restoration<S> {
             Some((version, root)) => PagedTree::open(&*store, version, root)?,
             None => PagedTree::default(),
         };
-        Ok(Some(Self { store, tree, record, receipts: Vec::new(), replay_ms: replay_ms(genesis) }))
+        Ok(Some(Self { store, tree, record, receipts: Vec::new() }))
     }
 
     /// The height whose state it is.
@@ -178,44 +193,35 @@ impl<S: OrderedStore> Restoration<S> {
     /// all of them are here.
     pub fn blocks_above(&self) -> Option<(Hash, Height, &[LaneTip])> {
         let record = &self.record;
-        record.summary.is_none().then_some((record.id, record.above, &record.cut))
+        (!record.is_followed).then_some((record.id, record.above, &record.cut))
     }
 
-    /// Takes the next blocks, which the caller knows to be final by a certificate of this view. Blocks above the one that carries
+    /// Takes the next blocks, which the caller knows to be final by this certificate. Blocks above the one that carries
     /// the summary of the snapshot's height are left aside.
     ///
     /// # Errors
     ///
-    /// [`RestoreError::Foreign`] if they do not follow, or if they never carry what they have to.
-    pub fn take_blocks(&mut self, blocks: &[Block], view: View) -> Result<(), RestoreError> {
+    /// [`RestoreError::Foreign`] if they do not follow, or do not fit what the base says.
+    pub fn take_blocks(&mut self, blocks: &[Block], finalization: &Finalization) -> Result<(), RestoreError> {
         let mut record = self.record.clone();
         let mut batch = WriteBatch::default();
         for block in blocks {
-            if record.summary.is_some() {
+            if record.is_followed {
                 break;
             }
-            take_block(&mut record, block, view, &mut batch)?;
-            if block.header.height == record.height {
-                self.reaches_down(&block.header)?;
+            if record.above == record.floor {
+                reaches_no_further_than_needed(&record, &block.header)?;
             }
+            take_block(&mut record, block, finalization, &mut batch)?;
         }
         self.record = record;
         self.commit(batch)?;
         Ok(self.skip_empty()?)
     }
 
-    /// Refuses a base that begins so high that something is missing which decides about blocks above the snapshot: a
-    /// transaction that could be ordered again, or a result that no block up to there carries.
-    fn reaches_down(&self, header: &Header) -> Result<(), RestoreError> {
-        let Record { floor, floor_time, .. } = self.record;
-        let is_old = floor_time.get().saturating_add(self.replay_ms) < header.time.get();
-        let is_low = floor == Height::ZERO || (is_old && floor <= header.executed_height);
-        if is_low { Ok(()) } else { Err(RestoreError::Foreign("a base that begins too high")) }
-    }
-
     /// From where on receipts are missing, and up to which height; none if none are, or if not all blocks are here.
     pub fn receipts_from(&self) -> Option<((Height, u32), Height)> {
-        let is_due = self.record.summary.is_some() && self.record.receipts <= self.record.height;
+        let is_due = self.record.is_followed && self.record.receipts <= self.record.height;
         let index = u32::try_from(self.receipts.len()).unwrap_or(u32::MAX);
         is_due.then_some(((self.record.receipts, index), self.record.height))
     }
@@ -228,8 +234,11 @@ impl<S: OrderedStore> Restoration<S> {
     /// then, because none can be told from the others.
     pub fn take_receipts(&mut self, receipts: &[PlacedReceipt]) -> Result<(), RestoreError> {
         let mut batch = WriteBatch::default();
+        let first = receipts.first().map(|receipt| receipt.height);
         let taken = receipts.iter().try_for_each(|receipt| self.take_receipt(receipt, &mut batch));
-        if taken.is_err() {
+        let is_tail = first.is_some_and(|first| first != self.record.receipts);
+        if taken.is_err() || is_tail {
+            // What one peer began, another should not have to answer for.
             self.receipts.clear();
         }
         // Whole heights stay, whatever came behind them.
@@ -237,10 +246,19 @@ impl<S: OrderedStore> Restoration<S> {
         taken
     }
 
+    /// Forgets the receipts of a height of which not all are here: they are asked for again from the first on.
+    pub fn forget_receipts(&mut self) {
+        self.receipts.clear();
+    }
+
     fn take_receipt(&mut self, receipt: &PlacedReceipt, batch: &mut WriteBatch) -> Result<(), RestoreError> {
         let Some(((height, index), _)) = self.receipts_from() else { return Ok(()) };
         if (receipt.height, receipt.index) != (height, index) {
             return Err(RestoreError::Foreign("receipts that were not asked for"));
+        }
+        let bytes = self.receipts.iter().map(Vec::len).fold(receipt.bytes.len(), usize::saturating_add);
+        if index > 0 && index.is_multiple_of(1_024) && bytes > HEIGHT_RECEIPTS_BYTES_MAX {
+            return Err(RestoreError::Foreign("more receipts than a block can have"));
         }
         self.receipts.push(receipt.bytes.to_vec());
         let summary = self.summary_of(height)?;
@@ -281,7 +299,7 @@ impl<S: OrderedStore> Restoration<S> {
     /// What is missing of the state: from a tree key on up to another, in ranges that can be asked for side by side. None at
     /// all before all blocks are here, because nothing can be checked before.
     pub fn missing(&self) -> &[(Hash, Hash)] {
-        if self.record.summary.is_some() { &self.record.spans } else { &[] }
+        if self.record.is_followed { &self.record.spans } else { &[] }
     }
 
     /// Takes the chunk that begins a missing range. A chunk of a range that is not missing any more is left aside.
@@ -290,7 +308,7 @@ impl<S: OrderedStore> Restoration<S> {
     ///
     /// [`RestoreError::Chunk`] or [`RestoreError::Foreign`] if it is not what the state holds there.
     pub fn take_chunk(&mut self, from: &Hash, chunk: &StateChunk) -> Result<(), RestoreError> {
-        let Some(summary) = self.record.summary else { return Ok(()) };
+        let summary = self.record.summary;
         let Some(place) = self.record.spans.iter().position(|(begin, _)| begin == from) else { return Ok(()) };
         let Some((_, to)) = self.record.spans.get(place).copied() else { return Ok(()) };
         let covers_something = chunk.to == to || !chunk.entries.is_empty();
@@ -309,7 +327,7 @@ impl<S: OrderedStore> Restoration<S> {
         let count = u64::try_from(changes.len()).unwrap_or(u64::MAX);
         self.record.entries = self.record.entries.saturating_add(count);
         self.record.bytes = self.record.bytes.saturating_add(chunk.bytes());
-        match above(&chunk.to).filter(|next| *next <= to) {
+        match tree_key_above(&chunk.to).filter(|next| *next <= to) {
             Some(next) => {
                 if let Some(span) = self.record.spans.get_mut(place) {
                     span.0 = next;
@@ -336,6 +354,11 @@ impl<S: OrderedStore> Restoration<S> {
         Ok(())
     }
 
+    /// Whether the next blocks are the first ones: they show that the base is right, which nothing else does.
+    pub fn is_at_floor(&self) -> bool {
+        self.record.above == self.record.floor
+    }
+
     /// How much of the state is here, in millionths. The keys of the state are spread evenly, so that the part of their space
     /// that is covered is the part of the state, but for the size of the values.
     pub fn progress(&self) -> u64 {
@@ -353,7 +376,7 @@ impl<S: OrderedStore> Restoration<S> {
 
     /// Whether nothing is missing.
     pub fn is_complete(&self) -> bool {
-        self.record.summary.is_some() && self.receipts_from().is_none() && self.record.spans.is_empty()
+        self.record.is_followed && self.receipts_from().is_none() && self.record.spans.is_empty()
     }
 
     /// Makes the store a ledger.
@@ -368,8 +391,8 @@ impl<S: OrderedStore> Restoration<S> {
             self.grow(&[], &mut batch)?;
         }
         let Record { height, floor, base, summary, tree, entries, bytes, .. } = self.record.clone();
-        let parts = base.zip(summary).zip(tree).filter(|_| self.is_complete());
-        let Some((((id, cut, view), summary), (version, root))) = parts else {
+        let parts = base.zip(tree).filter(|_| self.is_complete());
+        let Some(((id, cut, finalization), (version, root))) = parts else {
             return Err(RestoreError::Foreign("a snapshot that is not complete"));
         };
         if root != summary.state_root {
@@ -379,6 +402,7 @@ impl<S: OrderedStore> Restoration<S> {
         let header = header.ok_or_else(|| LedgerError::corrupt("a header"))?;
         forget_replaced(&*self.store, version, &mut batch)?;
         self.date_summaries(version, &mut batch)?;
+        let view = finalization.vote.view;
         let head = Head { header, id, view, cut, summary, certified: None, tree_version: version };
         write_head(&mut batch, &head);
         let pruned = PrunedRecord { earliest: height.next(), swept: floor.next(), cut: self.record.floor_cut };
@@ -387,17 +411,22 @@ impl<S: OrderedStore> Restoration<S> {
         batch.put(META, META_CHAIN, encode(&self.record.chain));
         batch.delete(META, META_RESTORE);
         self.store.commit(batch).map_err(LedgerError::from)?;
-        Ok(Restored { height, state_root: root, entries, bytes })
+        Ok(Restored { height, state_root: root, entries, bytes, finalization })
     }
 
     /// Gives all summaries the version of the tree that was built: there is no other.
     fn date_summaries(&self, version: u64, batch: &mut WriteBatch) -> Result<(), LedgerError> {
-        let scan = Scan { from: &[], to: None, order: Order::Ascending, limit: usize::MAX };
-        for (key, value) in self.store.scan(SUMMARY, scan)? {
-            let record: SummaryRecord = decoded(&value, "a summary")?;
-            batch.put(SUMMARY, key, encode(&SummaryRecord { tree_version: version, ..record }));
+        let mut from = Vec::new();
+        loop {
+            let scan = Scan { from: &from, to: None, order: Order::Ascending, limit: 1_024 };
+            let found = self.store.scan(SUMMARY, scan)?;
+            let Some((last, _)) = found.last() else { return Ok(()) };
+            from = [&last[..], &[0]].concat();
+            for (key, value) in found {
+                let record: SummaryRecord = decoded(&value, "a summary")?;
+                batch.put(SUMMARY, key, encode(&SummaryRecord { tree_version: version, ..record }));
+            }
         }
-        Ok(())
     }
 
     /// Commits a batch together with how far the building is.
@@ -407,13 +436,32 @@ impl<S: OrderedStore> Restoration<S> {
     }
 }
 
-/// For how long after its block a transaction could be valid, in milliseconds.
-fn replay_ms(genesis: &Genesis) -> u64 {
-    u64::from(genesis.params().transactions.max_window_ms)
+/// Refuses evidence that cannot stand where it is said to, or twice: the caller verified that each piece is evidence.
+fn refuse_strange_evidence(floor: &Header, evidence: &[Accusation]) -> Result<(), RestoreError> {
+    let places: BTreeSet<(Height, u32)> = evidence.iter().map(|it| (it.height, it.index)).collect();
+    let culprits: BTreeSet<_> = evidence.iter().map(|it| it.evidence.culprit()).collect();
+    let is_below =
+        |it: &Accusation| it.evidence.epoch() == floor.epoch && it.height > Height::ZERO && it.height <= floor.height;
+    let are_distinct = places.len() == evidence.len() && culprits.len() == evidence.len();
+    if are_distinct && evidence.iter().all(is_below) {
+        return Ok(());
+    }
+    Err(RestoreError::Foreign("evidence that cannot stand where it is said to"))
+}
+
+/// Refuses a base whose blocks begin lower than they have to: whoever joins would fetch for ever.
+fn reaches_no_further_than_needed(record: &Record, first: &Header) -> Result<(), RestoreError> {
+    let is_needed = first.time.get() >= record.repeatable_from || record.floor == record.executed;
+    if is_needed { Ok(()) } else { Err(RestoreError::Foreign("a base that begins too low")) }
 }
 
 /// Takes one block, and writes what is kept of it.
-fn take_block(record: &mut Record, block: &Block, view: View, batch: &mut WriteBatch) -> Result<(), RestoreError> {
+fn take_block(
+    record: &mut Record,
+    block: &Block,
+    finalization: &Finalization,
+    batch: &mut WriteBatch,
+) -> Result<(), RestoreError> {
     let header = &block.header;
     let is_next = header.parent == record.id && header.height == record.above.next() && header.chain == record.chain;
     if !is_next || !block.body_matches_header() {
@@ -426,13 +474,7 @@ fn take_block(record: &mut Record, block: &Block, view: View, batch: &mut WriteB
             let summary = SummaryRecord { summary: *summary, tree_version: 0 };
             batch.put(SUMMARY, by_height(summary.summary.height), encode(&summary));
         }
-        if summary.height == record.height {
-            let is_it = record.base.as_ref().is_some_and(|(base, _, _)| *base == summary.block);
-            if !is_it {
-                return Err(RestoreError::Foreign("a summary of another block"));
-            }
-            record.summary = Some(*summary);
-        }
+        record.is_followed |= *summary == record.summary;
     }
     if header.height <= record.height {
         write_frame(batch, block, id);
@@ -440,24 +482,30 @@ fn take_block(record: &mut Record, block: &Block, view: View, batch: &mut WriteB
         write_cut(batch, header.height, &cut);
     }
     if header.height == record.height {
-        record.base = Some((id, cut.clone(), view));
+        if id != record.summary.block {
+            return Err(RestoreError::Foreign("another block than the one whose state it is"));
+        }
+        record.base = Some((id, cut.clone(), finalization.clone()));
     }
-    (record.id, record.above, record.cut, record.view) = (id, header.height, cut, view);
-    if record.summary.is_none() && header.ends_epoch() {
+    (record.id, record.above, record.cut) = (id, header.height, cut);
+    if !record.is_followed && header.ends_epoch() {
         return Err(RestoreError::Foreign("a snapshot whose epoch ends below the results of its height"));
     }
     Ok(())
 }
 
-/// The tree keys that begin with this nibble.
-fn span(nibble: u8) -> (Hash, Hash) {
-    let (mut from, mut to) = ([0; 32], [0xff; 32]);
-    (from[0], to[0]) = (nibble << 4, nibble << 4 | 0x0f);
-    (Hash::new(from), Hash::new(to))
+/// The ranges of tree keys in which the state is handed out side by side: those below the places of the topmost page.
+pub fn snapshot_ranges() -> Vec<(Hash, Hash)> {
+    let range = |nibble: u8| {
+        let (mut from, mut to) = ([0; 32], [0xff; 32]);
+        (from[0], to[0]) = (nibble << 4, nibble << 4 | 0x0f);
+        (Hash::new(from), Hash::new(to))
+    };
+    (0..16).map(range).collect()
 }
 
 /// The tree key above one; none above the highest.
-fn above(key: &Hash) -> Option<Hash> {
+pub fn tree_key_above(key: &Hash) -> Option<Hash> {
     let mut bytes = *key.as_bytes();
     for byte in bytes.iter_mut().rev() {
         let (next, is_carried) = byte.overflowing_add(1);

@@ -9,13 +9,17 @@ use super::{
 };
 use crate::error::LedgerError;
 use crate::reader::Reader;
-use crate::record::load;
+use crate::record::{decoded, load};
 use crate::space::{CUT, CUT_EVERY, HEIGHT_BYTES, RAW_KEY, RECEIPT, by_height, by_index};
 use crate::tree::{PagedTree, Range};
 
+/// Headers between the one that carries the summary and the certificate at most.
+const LINK_MAX: usize = 1_024;
+
 impl<S: OrderedStore> Reader<S> {
-    /// The base of a snapshot of the newest height whose results a certificate covers. None if there is no such height or if
-    /// too little is kept below it; and none once the first epoch has ended: a ledger of a later one rests on the ends of those
+    /// The base of a snapshot of the height below the newest one whose results a certificate covers: so whoever begins with it
+    /// can prove what it answers as soon as it has executed one block. None if there is no such height or if too little is kept
+    /// below it; and none once the first epoch has ended: a ledger of a later one rests on the ends of those
     /// before, which no part of a snapshot holds yet. It can be asked for its parts until they are
     /// pruned, which [`crate::Pruner`] puts off for a while.
     ///
@@ -23,13 +27,13 @@ impl<S: OrderedStore> Reader<S> {
     ///
     /// [`LedgerError::Corrupt`], and what the store says.
     pub fn snapshot_base(&self, params: &ChainParams) -> Result<Option<SnapshotBase>, LedgerError> {
-        let Some(height) = self.head().certified.filter(|height| *height >= self.earliest().max(Height::new(1))) else {
+        let certified = self.head().certified.unwrap_or_default().previous();
+        let Some(height) = Some(certified).filter(|height| *height >= self.earliest().max(Height::new(1))) else {
             return Ok(None);
         };
         match self.base_of(height, params) {
             Err(LedgerError::Pruned { .. }) => Ok(None),
-            // What was removed while it was read is no damage.
-            Err(_) if height < self.earliest() => Ok(None),
+            Err(LedgerError::ProofUnavailable { .. }) => Ok(None),
             base => base,
         }
     }
@@ -42,9 +46,9 @@ impl<S: OrderedStore> Reader<S> {
         if floor < self.earliest() {
             return Ok(None);
         }
-        let carrier = self.carrier(height)?.ok_or_else(|| LedgerError::corrupt("the carrier of a summary"))?;
-        let carrier = self.header(carrier)?.ok_or_else(missing)?;
-        if carrier.epoch > Epoch::ZERO || carrier.ends_epoch() {
+        let proof = self.prove_summary(height)?;
+        let headers = &proof.chain.headers;
+        if headers.len() > LINK_MAX || headers.iter().any(|header| header.epoch > Epoch::ZERO || header.ends_epoch()) {
             return Ok(None);
         }
         let Some(cut) = self.stored_cut(floor)? else { return Ok(None) };
@@ -60,7 +64,7 @@ impl<S: OrderedStore> Reader<S> {
         }
         let floor = self.header(floor)?.ok_or_else(missing)?;
         let (cut, evidence) = (List::truncated(cut), List::truncated(evidence));
-        Ok(Some(SnapshotBase { height, floor, cut, evidence }))
+        Ok(Some(SnapshotBase { header, proof, floor, cut, evidence }))
     }
 
     /// The lowest height up to `height` of which a transaction may be ordered again above it, as far down as is kept.
@@ -81,6 +85,11 @@ impl<S: OrderedStore> Reader<S> {
     /// The tips of all lanes after a height; none if what they follow from is not kept.
     fn stored_cut(&self, height: Height) -> Result<Option<Vec<LaneTip>>, LedgerError> {
         let below = height.get().saturating_sub(height.get().checked_rem(CUT_EVERY).unwrap_or(0));
+        // It may be below the lowest height that is kept, and may vanish while it is read.
+        self.kept(Height::new(below), self.cut_above(below, height))
+    }
+
+    fn cut_above(&self, below: u64, height: Height) -> Result<Option<Vec<LaneTip>>, LedgerError> {
         let stored: Option<Vec<LaneTip>> = load(self.store(), CUT, &by_height(Height::new(below)), "a cut")?;
         let Some(mut cut) = stored else { return Ok(None) };
         for height in below.saturating_add(1)..=height.get() {
@@ -156,9 +165,10 @@ impl<S: OrderedStore> Reader<S> {
         let prove = |limit| PagedTree::prove_range(self.store(), version, root, range, limit);
         let Range { leaves, to, proof } = prove(CHUNK_ENTRIES_MAX)?;
         let (mut entries, mut bytes) = (Vec::new(), 0usize);
-        for leaf in &leaves {
-            let key: Option<StateKey> = load(self.store(), RAW_KEY, leaf.key.as_bytes(), "a key of the state")?;
+        let tree_keys: Vec<Vec<u8>> = leaves.iter().map(|leaf| leaf.key.as_bytes().to_vec()).collect();
+        for key in self.store().get_many(RAW_KEY, &tree_keys)? {
             let key = key.ok_or_else(|| LedgerError::corrupt("a key of the state"))?;
+            let key: StateKey = decoded(&key, "a key of the state")?;
             let value = self.state(&key, height)?.ok_or_else(|| LedgerError::corrupt("a value of the state"))?;
             let value = Bytes::new(value).map_err(|_| LedgerError::corrupt("a value of the state"))?;
             let entry = StateEntry { key, value };

@@ -184,6 +184,22 @@ impl Chain {
         committed
     }
 
+    /// The batches that a committed block ordered, one of each lane that it names.
+    pub(crate) fn batches_of<S: OrderedStore>(&self, ledger: &Ledger<S>, block: &Block) -> Vec<OrderedBatch> {
+        let ordered = |tip: &LaneTip| {
+            let signed = ledger.reader().batch(block.header.epoch, tip.lane, tip.seq).expect("readable").expect("kept");
+            let decoded = signed
+                .batch
+                .transactions
+                .iter()
+                .map(|bytes| SignedTransaction::from_bytes(bytes, &self.genesis.hash()));
+            let transactions: Vec<SignedTransaction> = decoded.collect::<Result<_, _>>().expect("they decode");
+            let ids = transactions.iter().map(SignedTransaction::id).collect();
+            OrderedBatch { signed: Arc::new(signed), transactions: Arc::new(transactions), ids: Arc::new(ids) }
+        };
+        block.body.lanes.iter().map(ordered).collect()
+    }
+
     fn batch(&self, lane: u32, transactions: Vec<SignedTransaction>) -> OrderedBatch {
         let below = self.cut.get(&lane);
         let bytes = transactions.iter().map(|transaction| Bytes::new(transaction.to_bytes()).expect("short"));

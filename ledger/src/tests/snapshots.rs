@@ -6,13 +6,13 @@ use std::sync::Arc;
 use althing_storage::{FaultyStore, Order, OrderedStore as _, SCAN_ENTRIES_MAX, Scan, Space, StoreFaultPlan};
 use althing_types::{Bytes, Epoch, Hash, Height, List, StateKey, lanes_root};
 
-use super::kit::{address, content, eventful_in_one_epoch, eventful_in_steps, genesis, store, usd};
+use super::kit::{Chain, address, content, eventful_in_one_epoch, eventful_in_steps, genesis, store, usd};
 use crate::record::{ExecutedAt, decoded};
 use crate::space::{BODY, EVIDENCE, HEADER, NODE, NODE_STALE, RECEIPT, STATE, STATE_AT, SUMMARY, TX_AT};
 use crate::tree::tests::pages_of;
 use crate::{
-    FinalBlock, Ledger, LedgerError, PlacedReceipt, Reader, Restoration, RestoreError, Restored, Retention, Skipped,
-    SnapshotBase, StateChunk,
+    Accusation, FinalBlock, Ledger, LedgerError, PassedOver, PlacedReceipt, Reader, Restoration, RestoreError,
+    Restored, Retention, Skipped, SnapshotBase, StateChunk,
 };
 
 /// A transaction can be ordered again for thirty blocks.
@@ -42,7 +42,7 @@ fn base_of(reader: &Reader<FaultyStore>) -> SnapshotBase {
 fn advance(reader: &Reader<FaultyStore>, to: &mut Restoration<FaultyStore>) -> Result<bool, RestoreError> {
     if let Some((_, above, _)) = to.blocks_above() {
         let run = reader.run(above, 5)?.expect("it is kept");
-        to.take_blocks(&run.blocks, run.finalization.vote.view)?;
+        to.take_blocks(&run.blocks, &run.finalization)?;
         return Ok(true);
     }
     if let Some((from, last)) = to.receipts_from() {
@@ -77,21 +77,22 @@ fn everything(store: &FaultyStore, space: Space) -> Vec<(Vec<u8>, Vec<u8>)> {
 #[test]
 fn a_ledger_built_of_a_snapshot_goes_on_as_the_one_that_it_was_taken_of() {
     let blocks = eventful_in_one_epoch(180, 5, STEP_MS);
-    for taken_at in [1, 2, 40, 100] {
+    for taken_at in [1, 3, 40, 100] {
         let mut whole = grown(&blocks[..taken_at]);
         let Some(base) = whole.reader().snapshot_base(genesis().params()).expect("readable") else {
-            assert_eq!(taken_at, 1, "the block carries nothing that a certificate covers");
+            assert!(taken_at < 5, "no block carries what a certificate covers");
             continue;
         };
         let built = store();
         let restored = build(&whole.reader(), &built);
         let height = restored.height;
-        assert_eq!((height, Some(height)), (base.height, whole.head().certified));
+        assert_eq!((height, Some(height.next())), (base.height(), whole.head().certified));
         assert_eq!(restored.state_root, whole.reader().summary(height).expect("readable").expect("kept").state_root);
 
         let mut ledger = open(&built);
         assert_eq!(ledger.head().header.height, height);
         assert_eq!(ledger.reader().earliest(), height.next());
+        assert!(matches!(ledger.reader().prove(&[]), Err(LedgerError::ProofUnavailable { .. })));
         let balance = StateKey::Balance(address(0), usd());
         assert!(matches!(ledger.reader().state(&balance, height), Err(LedgerError::Pruned { .. })));
         let first = usize::try_from(height.get()).expect("small");
@@ -123,6 +124,36 @@ fn a_ledger_built_of_a_snapshot_goes_on_as_the_one_that_it_was_taken_of() {
         assert_eq!(everything(&built, STATE), everything(&whole.reader().store_for_tests(), STATE));
         assert_eq!(ledger.reader().accused(Epoch::ZERO).expect("readable").len(), 1);
     }
+}
+
+/// A transaction that is still valid is ordered again above the snapshot: it was executed below, and must not be again.
+#[test]
+fn what_was_executed_below_a_snapshot_is_not_executed_above_it() {
+    let mut chain = Chain::new();
+    let mut whole = open(&store());
+    let transfer = chain.transfer(0, address(1), 5);
+    chain.commit(&mut whole, vec![(0, vec![transfer.clone()])]);
+    for _ in 0..40 {
+        let other = chain.transfer(2, address(3), 1);
+        chain.commit(&mut whole, vec![(1, vec![other])]);
+    }
+    let built = store();
+    let height = build(&whole.reader(), &built).height;
+    let mut ledger = open(&built);
+    assert!(height.get() > 30 && ledger.reader().is_included(&transfer.id()).expect("readable"));
+    for above in height.next().get()..=whole.head().header.height.get() {
+        let run = whole.reader().run(Height::new(above - 1), 1).expect("readable").expect("kept");
+        let block = run.blocks[0].clone();
+        let batches = chain.batches_of(&whole, &block);
+        ledger.commit(FinalBlock { block, finalization: run.finalization, batches }).expect("a good block");
+    }
+    let again = chain.block(vec![(2, vec![transfer])]);
+    for committed in [whole.commit(again.clone()), ledger.commit(again.clone())] {
+        let committed = committed.expect("a good block");
+        assert!(committed.included.is_empty());
+        assert_eq!(committed.skipped[0].reason, PassedOver::Duplicate);
+    }
+    assert_eq!(whole.head().summary, ledger.head().summary);
 }
 
 /// What must not be executed again stays for as long as it could be; then nothing is left of it.
@@ -191,8 +222,17 @@ fn a_crash_between_any_two_writes_costs_no_part() {
         built.crash(failing);
         built.set_plan(StoreFaultPlan::default());
         built.reopen();
-        assert!(failing == 1 || Ledger::open(built.clone(), &genesis()).is_err(), "it is no ledger yet");
         let resumed = Restoration::resume(built.clone(), &genesis()).expect("readable");
+        let empty = content(&*built).iter().all(Vec::is_empty);
+        if resumed.is_none() && !empty {
+            // The last write of all was carried out though it failed.
+            assert_eq!(failing, commits);
+            let again = Restoration::begin(built.clone(), &genesis(), &base_of(&reader));
+            assert!(matches!(again, Err(RestoreError::Ledger(LedgerError::Corrupt { .. }))), "{again:?}");
+            assert_eq!(open(&built).head().header.height, expected.height);
+            continue;
+        }
+        assert!(empty || Ledger::open(built.clone(), &genesis()).is_err(), "it is no ledger yet");
         let resumed = resumed.map_or_else(|| Restoration::begin(built.clone(), &genesis(), &base_of(&reader)), Ok);
         let mut building = resumed.expect("a good base");
         while advance(&reader, &mut building).expect("good parts") {}
@@ -204,12 +244,15 @@ fn a_crash_between_any_two_writes_costs_no_part() {
     }
 }
 
+/// What is changed, and how.
+type Lie<T> = (&'static str, Box<dyn Fn(&mut T)>);
+
 /// Changes one thing after the other of a good part, and expects each to be refused and nothing to be written.
 fn refused<T: Clone>(
     building: &mut Restoration<FaultyStore>,
     store: &Store,
     good: &T,
-    lies: Vec<(&str, Box<dyn Fn(&mut T)>)>,
+    lies: Vec<Lie<T>>,
     take: impl Fn(&mut Restoration<FaultyStore>, &T) -> Result<(), RestoreError>,
 ) {
     let strip = |content: Vec<Vec<althing_storage::Entry>>| content.into_iter().skip(1).collect::<Vec<_>>();
@@ -242,25 +285,42 @@ fn a_lie_in_any_part_is_refused_and_leaves_nothing_behind() {
         Restoration::begin(store.clone(), &genesis(), &base).map(|building| (building, store))
     };
     assert!(begun(&|base| base.cut = List::empty()).is_err());
-    assert!(begun(&|base| base.height = base.floor.height).is_err());
+    assert!(begun(&|base| base.header = base.floor.clone()).is_err());
     assert!(begun(&|base| base.floor.chain = Hash::ZERO).is_err());
     assert!(begun(&|base| base.floor.height = Height::ZERO).is_err());
 
-    // A floor without what could be ordered again, which fits everything else.
-    let high = Height::new(good.height.get() - 3);
-    let (mut building, _) = begun(&|base| {
-        base.floor = reader.header(high).expect("readable").expect("kept");
-        base.cut = List::truncated(cut_at(&blocks, high));
-    })
-    .expect("nothing is known of the block of the height yet");
-    let run = reader.run(high, 64).expect("readable").expect("kept");
-    let taken = building.take_blocks(&run.blocks, run.finalization.vote.view);
-    assert!(matches!(taken, Err(RestoreError::Foreign("a base that begins too high"))), "{taken:?}");
+    // A floor without what could be ordered again, which fits everything else; and one with more than is needed.
+    let with_floor = |height: Height| {
+        begun(&|base| {
+            base.floor = reader.header(height).expect("readable").expect("kept");
+            base.cut = List::truncated(cut_at(&blocks, height));
+            base.evidence = List::empty();
+        })
+    };
+    let too_high = with_floor(good.floor.height.next()).map(|_| ());
+    assert!(matches!(too_high, Err(RestoreError::Foreign("a base that begins too high"))), "{too_high:?}");
+    let low = good.floor.height.previous();
+    let (mut building, _) = with_floor(low).expect("nothing is known of the first block yet");
+    let run = reader.run(low, 64).expect("readable").expect("kept");
+    let taken = building.take_blocks(&run.blocks, &run.finalization);
+    assert!(matches!(taken, Err(RestoreError::Foreign("a base that begins too low"))), "{taken:?}");
+    assert!(!good.evidence.is_empty());
+    let accused = |change: &dyn Fn(&mut Vec<Accusation>)| {
+        begun(&|base| {
+            let mut evidence = base.evidence.to_vec();
+            change(&mut evidence);
+            base.evidence = List::truncated(evidence);
+        })
+    };
+    assert!(accused(&|evidence| evidence[0].height = good.height()).is_err());
+    assert!(accused(&|evidence| evidence[0].height = Height::ZERO).is_err());
+    assert!(accused(&|evidence| evidence.push(evidence[0])).is_err());
+    assert!(accused(&|evidence| evidence.clear()).is_ok(), "who is accused learns it again");
 
     let (mut building, store) = begun(&|_| ()).expect("a good base");
     let (_, above, _) = building.blocks_above().expect("no block is here");
     let run = reader.run(above, 64).expect("readable").expect("kept");
-    let view = run.finalization.vote.view;
+    let finalization = run.finalization.clone();
     refused(
         &mut building,
         &store,
@@ -277,7 +337,7 @@ fn a_lie_in_any_part_is_refused_and_leaves_nothing_behind() {
                 }),
             ),
         ],
-        |building, blocks| building.take_blocks(blocks, view),
+        |building, blocks| building.take_blocks(blocks, &finalization),
     );
     assert!(building.missing().is_empty() && building.receipts_from().is_none());
     while building.blocks_above().is_some() {
@@ -301,8 +361,8 @@ fn a_lie_in_any_part_is_refused_and_leaves_nothing_behind() {
     }
 
     while let Some((from, end)) = building.missing().first().copied() {
-        let chunk = reader.chunk_within(good.height, (&from, &end), CHUNK_BYTES).expect("kept");
-        let mut lies: Vec<(&str, Box<dyn Fn(&mut StateChunk)>)> = vec![
+        let chunk = reader.chunk_within(good.height(), (&from, &end), CHUNK_BYTES).expect("kept");
+        let mut lies: Vec<Lie<StateChunk>> = vec![
             ("a range beyond", Box::new(|chunk| chunk.to = Hash::new([0xff; 32]))),
             ("no proof", Box::new(|chunk| chunk.proof.parts = List::empty())),
         ];
@@ -355,6 +415,13 @@ fn an_unfinished_snapshot_is_no_ledger_and_no_other_chains() {
     let other = super::kit::network(7).build().expect("valid");
     assert!(Restoration::resume(built.clone(), &other).expect("readable").is_none());
     assert!(Restoration::resume(store(), &genesis()).expect("readable").is_none());
+    // Nothing is built upon what is there: neither upon a part of a snapshot, nor upon a ledger.
+    let finished = store();
+    build(&reader, &finished);
+    for full in [built.clone(), finished, reader.store_for_tests()] {
+        let begun = Restoration::begin(full, &genesis(), &base_of(&reader));
+        assert!(matches!(begun, Err(RestoreError::Ledger(LedgerError::Corrupt { .. }))), "{begun:?}");
+    }
     assert!(Restoration::resume(built, &genesis()).expect("readable").is_some());
 }
 
@@ -372,8 +439,8 @@ fn nobody_hands_out_what_is_pruned_or_of_a_later_epoch() {
     }
     let reader = ledger.reader();
     let range = (&Hash::ZERO, &Hash::new([0xff; 32]));
-    assert!(matches!(reader.snapshot_chunk(early.height, range), Err(LedgerError::Pruned { .. })));
-    assert!(matches!(reader.snapshot_receipts((early.height, 0), early.height), Err(LedgerError::Pruned { .. })));
+    assert!(matches!(reader.snapshot_chunk(early.height(), range), Err(LedgerError::Pruned { .. })));
+    assert!(matches!(reader.snapshot_receipts((early.height(), 0), early.height()), Err(LedgerError::Pruned { .. })));
     let beyond = Height::new(9_999);
     assert!(matches!(reader.snapshot_chunk(beyond, range), Err(LedgerError::HeightInFuture { .. })));
 
