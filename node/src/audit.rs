@@ -19,7 +19,7 @@ mod run;
 mod source;
 mod stored;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use archive::{ARCHIVE_VERSION, Archive, ArchiveWriter, MAGIC};
 pub use fault::{AuditError, Fault};

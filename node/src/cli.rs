@@ -22,6 +22,7 @@ mod remote;
 mod rpc_call;
 mod send;
 mod signing;
+mod snapshot;
 mod submitting;
 mod terminal;
 mod testnet;
@@ -113,6 +114,9 @@ enum Command {
     Export(export::Export),
     /// Audit a whole chain, offline, with the genesis document alone
     Verify(verify::Verify),
+    /// The state of a node in one file, and nodes that begin with one
+    #[command(subcommand)]
+    Snapshot(snapshot::Command),
     /// Measure how much a network takes, and how fast
     #[command(subcommand)]
     Bench(bench::Command),
@@ -154,6 +158,7 @@ fn run(cli: Cli) -> Exit {
         Command::Evidence(command) => evidence::run(command, home, &output),
         Command::Export(export) => export.run(home, &output),
         Command::Verify(verify) => verify.run(home, &output),
+        Command::Snapshot(command) => snapshot::run(command, home, &output),
         Command::Bench(command) => bench::run(command, home, &output),
         Command::Rpc(rpc) => rpc.run(&output),
         Command::Completions { shell } => program::completions(shell, &output),

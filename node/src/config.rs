@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use althing_ledger::Retention;
 use serde::Deserialize;
 
 pub use self::history::History;
@@ -102,12 +103,35 @@ pub struct StorageConfig {
     pub cache_mib: u32,
     /// How much of the past is kept: `archive`, `window:BLOCKS`, `window` or `latest`. Default `archive`.
     pub history: History,
+    /// How a node gets to the chain's end that is far from it: `replay` or `snapshot`. Default: `replay` for an archive, which
+    /// has to have the past, else `snapshot`.
+    pub join: Option<Join>,
+    /// By how many blocks another node must be ahead for a snapshot to be fetched. Default 1,000.
+    pub join_behind: u64,
 }
 
 impl Default for StorageConfig {
     fn default() -> Self {
-        Self { cache_mib: 64, history: History::default() }
+        Self { cache_mib: 64, history: History::default(), join: None, join_behind: 1_000 }
     }
+}
+
+impl StorageConfig {
+    /// How a node gets to the chain's end that is far from it.
+    pub fn join(&self) -> Join {
+        let by_history = if self.history.retention() == Retention::Archive { Join::Replay } else { Join::Snapshot };
+        self.join.unwrap_or(by_history)
+    }
+}
+
+/// How a node gets to the end of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Join {
+    /// It fetches and executes every block.
+    Replay,
+    /// It fetches the state of a certified height, and executes the blocks above it. What is below it never has.
+    Snapshot,
 }
 
 /// What is written to standard error.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use althing_consensus::Run;
-use althing_ledger::{FinalBlock, Head, OrderedBatch};
+use althing_ledger::{Accusation, FinalBlock, Head, OrderedBatch, SnapshotBase};
 use althing_mempool::{Range, SharedBatch};
 use althing_types::{
     BatchHead, Block, CertificateError, Committee, Epoch, Finalization, Hash, Header, Height, LaneTip, Scheme,
@@ -61,6 +61,9 @@ pub enum FollowError {
         /// The number that was asked for.
         seq: u64,
     },
+    /// The base of a snapshot is of a height that is not final, or accuses somebody without evidence.
+    #[error("a snapshot that nobody certified")]
+    Base,
     /// More batches than were asked for.
     #[error("more batches of lane {lane} than were asked for")]
     Surplus {
@@ -116,6 +119,33 @@ pub fn verify_run(
     committee: &Committee,
     scheme: &impl Scheme,
 ) -> Result<(Vec<Portion>, Height), FollowError> {
+    let certified = verify_links(&run, tip, committee, scheme)?;
+    Ok((portions(run, tip)?, certified))
+}
+
+/// Verifies that a run that was asked for above `tip` is final, stands on it, and advances the lanes as its headers say: all but
+/// its batches.
+pub fn verify_blocks(run: &Run, tip: &Tip, committee: &Committee, scheme: &impl Scheme) -> Result<(), FollowError> {
+    verify_links(run, tip, committee, scheme)?;
+    let mut cut = tip.cut.clone();
+    for block in run.blocks.iter() {
+        cut = block.cut_above(&cut).ok_or(FollowError::Lanes { height: block.header.height })?;
+    }
+    Ok(())
+}
+
+/// Verifies that a snapshot's base is of a final height, and accuses nobody without evidence.
+pub fn verify_base(base: &SnapshotBase, committee: &Committee, scheme: &impl Scheme) -> Result<(), FollowError> {
+    let is_evidence = |accusation: &Accusation| accusation.evidence.verify(scheme, committee).is_ok();
+    if base.proof.clone().verify(scheme, committee).is_err() || !base.evidence.iter().all(is_evidence) {
+        return Err(FollowError::Base);
+    }
+    Ok(())
+}
+
+/// Verifies that the blocks of a run that was asked for above `tip` are final and stand on it. Returns the height up to which
+/// the certificate shows the chain to be final.
+fn verify_links(run: &Run, tip: &Tip, committee: &Committee, scheme: &impl Scheme) -> Result<Height, FollowError> {
     let expected = tip.height.next();
     let first = run.blocks.first().filter(|block| block.header.height == expected);
     let parent = first.map(|block| block.header.parent).ok_or(FollowError::Beginning { expected })?;
@@ -133,8 +163,7 @@ pub fn verify_run(
         return Err(FollowError::Fork { height: expected, theirs: parent, ours: tip.id });
     }
     let count = u64::try_from(run.blocks.len().saturating_add(run.link.len())).unwrap_or(u64::MAX);
-    let certified = tip.height.plus(count);
-    Ok((portions(run, tip)?, certified))
+    Ok(tip.height.plus(count))
 }
 
 /// Cuts the blocks of a verified run into portions whose batches fit the memory.

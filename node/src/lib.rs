@@ -3,7 +3,7 @@
 //!
 //! [`replica`] composes consensus and mempool into one machine without I/O; [`shell`] gives it threads, disks and sockets;
 //! [`cli`] is the command line; [`keys`] are keys on disk; [`config`] is what may differ between nodes; [`testnet`] is a
-//! whole network on one machine; [`audit`] verifies a chain from its genesis document alone; [`why`] judges what keeps blocks from becoming final.
+//! whole network on one machine; [`snapshot`] is the state in a file; [`audit`] verifies a chain from its genesis document alone; [`why`] judges what keeps blocks from becoming final.
 
 pub mod audit;
 pub mod cli;
@@ -13,5 +13,6 @@ pub mod following;
 pub mod keys;
 pub use althing_replica as replica;
 pub mod shell;
+pub mod snapshot;
 pub mod testnet;
 pub mod why;

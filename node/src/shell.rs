@@ -22,6 +22,7 @@ mod forwarding;
 mod heads;
 mod inbox;
 mod intake;
+mod join;
 mod leash;
 mod log_lines;
 mod log_writer;
@@ -42,7 +43,8 @@ mod tracker;
 mod turns;
 mod window;
 
-pub use data_folder::DataError;
+pub use data_folder::{DataError, Owner};
+pub use join::{RestoreFailure, restore_snapshot};
 pub use p2p::P2pError;
 pub use past::{Recovery, begin, recover_votes};
 pub use start::{Identity, Node, NodeOptions, StartError};

@@ -2,6 +2,6 @@
 
 mod forgeries;
 mod format;
-mod kit;
+pub(crate) mod kit;
 mod resuming;
 mod stores;

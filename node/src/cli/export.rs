@@ -149,12 +149,12 @@ fn write(
 }
 
 /// A file that goes away unless it takes its name.
-struct Temporary {
+pub(super) struct Temporary {
     path: PathBuf,
 }
 
 impl Temporary {
-    fn beside(out: &Path) -> Result<Self, Failure> {
+    pub(super) fn beside(out: &Path) -> Result<Self, Failure> {
         let name = out.file_name().ok_or_else(|| Failure::usage("--out names no file"))?;
         let path = out.with_file_name(format!(".{}.{}.new", name.to_string_lossy(), std::process::id()));
         // One left over by a crash of a process with the same number.
@@ -162,8 +162,13 @@ impl Temporary {
         Ok(Self { path })
     }
 
+    /// Where it is written.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A link refuses a name that is taken, a rename does not.
-    fn take_name(self, out: &Path) -> Result<(), Failure> {
+    pub(super) fn take_name(self, out: &Path) -> Result<(), Failure> {
         fs::hard_link(&self.path, out).map_err(|source| match source.kind() {
             std::io::ErrorKind::AlreadyExists => FileError::Exists { path: out.to_owned() },
             _ => FileError::Io { action: "write", path: out.to_owned(), source },

@@ -6,7 +6,9 @@ mod run;
 mod status;
 mod why;
 
+pub(super) use past::{Subject, Whose};
 pub(super) use run::read_genesis;
+pub(super) use why::not_started;
 
 use std::path::PathBuf;
 

@@ -1,11 +1,12 @@
 //! What nodes ask each other by request, and what they answer: transactions on their way, final blocks, batches.
 //!
-//! The encoding is borsh; tags are never reused. 16 to 31 are reserved for parts of the state tree and 32 to 47 for
-//! snapshots. Bytes from outside are decoded here, once, within the limits of the network. Votes never travel this way.
+//! The encoding is borsh; tags are never reused. 16 to 31 are reserved for parts of the state tree; those from 32 on are
+//! for snapshots. Bytes from outside are decoded here, once, within the limits of the network. Votes never travel this way.
 
 use std::borrow::Cow;
 
 use althing_consensus::Run;
+use althing_ledger::{PlacedReceipt, RECEIPTS_MAX, SnapshotBase, StateChunk};
 use althing_mempool::{BATCHES_MAX, Range, SharedBatch};
 use althing_network::{ANSWER_BYTES_MAX, REQUEST_BYTES_MAX};
 use althing_rpc::Progress;
@@ -49,6 +50,24 @@ pub(crate) enum Request {
         /// Its id.
         id: Hash,
     } = 3,
+    /// Where the blocks of a snapshot begin that the peer can hand out.
+    Snapshot = 32,
+    /// Receipts of a snapshot.
+    SnapshotReceipts {
+        /// The height and the place of the first.
+        from: (Height, u32),
+        /// The height of the last.
+        last: Height,
+    } = 33,
+    /// A part of the state of a snapshot.
+    SnapshotChunk {
+        /// The height of the snapshot.
+        height: Height,
+        /// The lowest tree key.
+        from: Hash,
+        /// The highest tree key.
+        to: Hash,
+    } = 34,
 }
 
 /// An answer.
@@ -64,6 +83,12 @@ pub(crate) enum Answer {
     Batches(List<SharedBatch, BATCHES_MAX>) = 2,
     /// How far the transaction has come.
     Whereabouts(Standing) = 3,
+    /// Where the blocks of a snapshot begin; none if the peer has none to hand out.
+    Snapshot(Option<Box<SnapshotBase>>) = 32,
+    /// Receipts; none if they are not kept.
+    SnapshotReceipts(Option<List<PlacedReceipt, RECEIPTS_MAX>>) = 33,
+    /// The part of the state; none if it is not kept.
+    SnapshotChunk(Option<Box<StateChunk>>) = 34,
 }
 
 /// What became of a transaction that was submitted.
@@ -229,7 +254,7 @@ mod tests {
     fn reserved_tags_and_trailing_bytes_are_refused() {
         let request = encode(&Request::Blocks { above: Height::new(7) });
         assert_eq!(Request::from_bytes(&request), Ok(Request::Blocks { above: Height::new(7) }));
-        for tag in [4, 16, 32] {
+        for tag in [4, 16, 35, 48] {
             assert!(Request::from_bytes(&[&[tag], &request[1..]].concat()).is_err(), "{tag}");
         }
         assert!(Request::from_bytes(&[&request[..], &[0]].concat()).is_err());

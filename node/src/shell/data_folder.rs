@@ -4,6 +4,7 @@
 //! data/LOCK       held by the process that uses the folder
 //! data/version    the layout's version, the chain and the node, readable by people
 //! data/db/        the ledger's store
+//! data/db.joining/  a store that is being built of a snapshot; data/db.before/ the one that it took the place of, for a moment
 //! data/votes/     the log of consensus: what this validator said; an observer has none
 //! data/batches/   the log of batches that are not committed yet; an observer has none
 //! data/fork-evidence-VIEW.json   proof of a fork, if this validator found one; while it is there it does not start
@@ -139,7 +140,8 @@ impl Owner {
         }
     }
 
-    const fn key(&self) -> &PublicKey {
+    /// The key.
+    pub const fn key(&self) -> &PublicKey {
         match self {
             Self::Validator(key) | Self::Observer(key) => key,
         }
@@ -177,6 +179,7 @@ impl DataFolder {
         }
         let mut folder = Self { path: path.to_owned(), owner, was_bound: false, _lock: lock };
         folder.was_bound = folder.compare(chain)?;
+        folder.settle()?;
         Ok(folder)
     }
 
@@ -189,6 +192,15 @@ impl DataFolder {
         }
         if !is_there(&self.db().join("CURRENT"))? {
             return lost(self.db());
+        }
+        self.refuse_lost_logs()
+    }
+
+    /// Refuses a validator's folder that was in use and lacks one of its logs.
+    pub(crate) fn refuse_lost_logs(&self) -> Result<(), DataError> {
+        let lost = |part: PathBuf| Err(DataError::Lost { folder: self.path.clone(), part });
+        if !self.was_bound {
+            return Ok(());
         }
         let logs = match self.owner {
             Owner::Validator(_) => vec![self.votes(), self.batches()],
@@ -235,6 +247,55 @@ impl DataFolder {
     /// The ledger's store.
     pub(crate) fn db(&self) -> PathBuf {
         self.path.join("db")
+    }
+
+    /// Whether there is a ledger's store.
+    pub(crate) fn has_ledger(&self) -> Result<bool, DataError> {
+        is_there(&self.db().join("CURRENT"))
+    }
+
+    /// A store that is being built of a snapshot.
+    pub(crate) fn joining(&self) -> PathBuf {
+        self.path.join("db.joining")
+    }
+
+    /// The store that one which was built takes the place of.
+    fn before(&self) -> PathBuf {
+        self.path.join("db.before")
+    }
+
+    /// Puts the store that was built of a snapshot in the place of the ledger's, which is removed. A crash in between is made up
+    /// for by [`DataFolder::settle`].
+    pub(crate) fn take_joined(&self) -> Result<(), DataError> {
+        remove_folder(&self.before())?;
+        if is_there(&self.db())? {
+            self.rename(&self.db(), &self.before())?;
+        }
+        self.rename(&self.joining(), &self.db())?;
+        remove_folder(&self.before())
+    }
+
+    /// Ends what a crash left half done where one store was to take the place of another.
+    pub(crate) fn settle(&self) -> Result<(), DataError> {
+        if !is_there(&self.before())? {
+            return Ok(());
+        }
+        // The old store is moved away only when the new one is whole.
+        if !is_there(&self.db())? {
+            let whole = if is_there(&self.joining())? { self.joining() } else { self.before() };
+            self.rename(&whole, &self.db())?;
+        }
+        remove_folder(&self.before())
+    }
+
+    /// Removes what was built of a snapshot so far.
+    pub(crate) fn forget_joining(&self) -> Result<(), DataError> {
+        remove_folder(&self.joining())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DataError> {
+        fs::rename(from, to).map_err(io_error("rename", from))?;
+        File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(io_error("sync", &self.path))
     }
 
     /// The log of consensus.
@@ -295,6 +356,14 @@ fn refuse_foreign(path: &Path) -> Result<(), DataError> {
         return Err(DataError::Foreign { folder: path.to_owned() });
     }
     Ok(())
+}
+
+/// Removes a folder with all that is in it; one that is not there is no error.
+fn remove_folder(path: &Path) -> Result<(), DataError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a log's folder holds at least one segment.
@@ -414,6 +483,38 @@ mod tests {
         fs::write(folder.db().join("CURRENT"), "x").expect("it can be written");
         fs::write(folder.votes(), "x").expect("it can be written");
         assert!(matches!(folder.refuse_lost_parts(), Err(DataError::Io { .. })), "of a log");
+    }
+
+    #[test]
+    fn a_crash_while_one_store_takes_the_place_of_another_leaves_one_of_the_two() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = bound(home.path(), &Hash::ZERO, validator(1)).expect("a new folder");
+        let make = |path: PathBuf, name: &str| {
+            fs::create_dir_all(&path).expect("it can be made");
+            fs::write(path.join("CURRENT"), name).expect("it can be written");
+        };
+        let here = || fs::read_to_string(folder.db().join("CURRENT")).expect("it is there");
+        make(folder.db(), "old");
+        folder.settle().expect("there is nothing to do");
+        make(folder.joining(), "half");
+        folder.settle().expect("it is not whole");
+        assert_eq!(here(), "old");
+        folder.forget_joining().expect("it is there");
+        folder.forget_joining().expect("it is gone");
+        make(folder.joining(), "new");
+        folder.take_joined().expect("both are there");
+        assert_eq!(here(), "new");
+        assert!(!folder.before().exists() && !folder.joining().exists());
+
+        // Between the two names, and before what was moved away is removed.
+        make(folder.joining(), "newer");
+        fs::rename(folder.db(), folder.before()).expect("as in the middle");
+        folder.settle().expect("both are there");
+        assert_eq!(here(), "newer");
+        make(folder.before(), "older");
+        folder.settle().expect("the new one is in its place");
+        assert_eq!(here(), "newer");
+        assert!(!folder.before().exists());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use althing_ledger::{LedgerError, Reader};
 use althing_rpc::api::{ApiError, ErrorCode, WaitUntil};
 use althing_rpc::{Progress, Submission};
 use althing_storage::RocksStore;
-use althing_types::{List, encode};
+use althing_types::{ChainParams, List, encode};
 use metrics::counter;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -39,15 +39,19 @@ pub(super) struct Desk {
     entrance: Arc<Entrance>,
     waiting: Arc<Semaphore>,
     checking: Arc<Semaphore>,
+    /// Whose turn it is to get a part of a snapshot.
+    handing_out: Arc<Semaphore>,
+    params: ChainParams,
     stop: Stop,
 }
 
 impl Desk {
     /// A desk at this entrance.
-    pub(super) fn new(entrance: Arc<Entrance>, stop: Stop) -> Self {
+    pub(super) fn new(entrance: Arc<Entrance>, params: ChainParams, stop: Stop) -> Self {
         let waiting = Arc::new(Semaphore::new(WAITING_MAX));
         let checking = Arc::new(Semaphore::new(CHECKING_MAX));
-        Self { reader: entrance.reader.clone(), entrance, waiting, checking, stop }
+        let handing_out = Arc::new(Semaphore::new(1));
+        Self { reader: entrance.reader.clone(), entrance, waiting, checking, handing_out, params, stop }
     }
 
     /// The answer to a request; none to bytes that are no request, which a newer node may have sent.
@@ -72,9 +76,41 @@ impl Desk {
                 };
                 ("whereabouts", progress.map(|progress| Answer::Whereabouts(Standing::from(&progress))))
             }
+            Request::Snapshot => {
+                let params = self.params;
+                let base = self.read_snapshot(move |reader| reader.snapshot_base(&params)).await;
+                ("snapshot", base.map(|base| Answer::Snapshot(base.flatten().map(Box::new))))
+            }
+            Request::SnapshotReceipts { from, last } => {
+                let receipts = self.read_snapshot(move |reader| reader.snapshot_receipts(from, last)).await;
+                ("snapshot", receipts.map(Answer::SnapshotReceipts))
+            }
+            Request::SnapshotChunk { height, from, to } => {
+                let chunk = self.read_snapshot(move |reader| reader.snapshot_chunk(height, (&from, &to))).await;
+                ("snapshot", chunk.map(|chunk| Answer::SnapshotChunk(chunk.map(Box::new))))
+            }
         };
         counter!("althing_requests_answered_total", "kind" => kind).increment(u64::from(answer.is_some()));
         answer.map(|answer| encode(&answer))
+    }
+
+    /// Reads a part of a snapshot, one at a time for all peers together: handing out a snapshot must not cost this node more
+    /// than one of its cores. None within if it is not kept.
+    async fn read_snapshot<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader<RocksStore>) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Option<Option<T>> {
+        let turn = self.handing_out.clone().acquire_owned().await.ok()?;
+        let kept = move |reader: &Reader<RocksStore>| {
+            let found = read(reader);
+            // The turn ends with the reading, also if nobody waits for the answer any more.
+            drop(turn);
+            match found {
+                Err(LedgerError::Pruned { .. } | LedgerError::HeightInFuture { .. }) => Ok(None),
+                found => found.map(Some),
+            }
+        };
+        self.read(kept).await
     }
 
     /// Reads the ledger on a thread that may block.

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use althing_genesis::Genesis;
 use althing_ledger::{FinalBlock, Ledger, Pruner, Reader};
-use althing_network::{Handle, Options, Peer};
+use althing_network::{Handle, Options};
 use althing_storage::RocksStore;
 use althing_types::{Height, PublicKey, SecretKey};
 use tokio::runtime::Runtime;
@@ -19,14 +19,15 @@ use super::data_folder::{DataFolder, Owner};
 use super::desk::Desk;
 use super::entrance::{Entrance, Way};
 use super::executor::Executor;
-use super::follow::{Follower, Pace, Source, Sources};
+use super::follow::{Follower, Pace, Sources};
 use super::forwarding::{Forwarding, ForwardingParts};
 use super::heads::Horizon;
 use super::intake::Intake;
+use super::join::Joining;
 use super::mailbox::Mailbox;
 use super::p2p;
 use super::pruning;
-use super::start::{Closing, Door, Node, Premises, StartError, inner_mailbox, listen, open_ledger, runtime};
+use super::start::{Closing, Door, Node, Premises, StartError, inner_mailbox, listen, open_ledger, runtime, sources};
 use super::stop::Stop;
 use super::tasks;
 use super::tracker::Tracker;
@@ -39,9 +40,13 @@ pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, Sta
     let public_key = node_key.public_key();
     let place = place(&genesis, &public_key)?;
     let name = genesis.observers().get(place).map(|observer| observer.name.clone()).unwrap_or_default();
-    let options = p2p::options(&genesis, p2p::Own::Observer(place), node_key, &config.p2p)?;
+    let options = || -> Result<Options, StartError> {
+        Ok(p2p::options(&genesis, p2p::Own::Observer(place), node_key.clone(), &config.p2p)?)
+    };
     let folder = DataFolder::open(&data, &genesis.hash(), Owner::Observer(public_key))?;
     folder.refuse_lost_parts()?;
+    Joining { genesis: &genesis, folder: &folder, config: &config, validator: None }.before_start(options)?;
+    let options = options()?;
     let (store, ledger) = open_ledger(&folder, &genesis, &config)?;
     folder.bind(&genesis.hash())?;
     let head = ledger.head();
@@ -52,7 +57,7 @@ pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, Sta
     let company = Arc::new(Company::new());
     let horizon = Arc::new(Horizon::new(genesis.committee(), head.header.height));
     let desk = Arc::new(OnceLock::new());
-    let sources = sources(&options);
+    let sources = Sources::new(sources(&options));
     let reception = Reception { company: company.clone(), horizon: horizon.clone(), desk: desk.clone() };
     let network = runtime.block_on(p2p::start(options, reception))?;
     let handle = network.handle();
@@ -65,7 +70,7 @@ pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, Sta
     let (way, tip) = (Way::Forwarding(forwarding.clone()), Tip::from(&*reader.head()));
     let entrance = Arc::new(Entrance { reader, intake, tracker: tracker.clone(), way, stop: stop.clone() });
     // Nobody else sets it.
-    let _first = desk.set(Desk::new(entrance.clone(), stop.clone()));
+    let _first = desk.set(Desk::new(entrance.clone(), *genesis.params(), stop.clone()));
     let follower = Follower {
         tip,
         handle: handle.clone(),
@@ -186,10 +191,4 @@ fn place(genesis: &Genesis, key: &PublicKey) -> Result<usize, StartError> {
     }
     let place = genesis.observers().iter().position(|observer| observer.node_key == *key);
     place.ok_or(StartError::NotAnObserver { key: *key })
-}
-
-/// Everybody who may have blocks.
-fn sources(options: &Options) -> Sources {
-    let source = |peer: &Peer| Source { key: peer.key, name: peer.name.clone(), role: peer.role };
-    Sources::new(options.peers.iter().map(source).collect())
 }

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use althing_consensus::Record;
 use althing_genesis::Genesis;
 use althing_ledger::{FinalBlock, Ledger, LedgerError, Pruner, Reader, SPACES};
-use althing_network::Network;
+use althing_network::{Network, Peer};
 use althing_storage::{LogError, Options, RECORD_BYTES_MAX, RocksOptions, RocksStore, SegmentedLog, StoreError};
 use althing_types::{
     BATCH_BYTES_MAX, DecodeError, Hash, Height, PublicKey, SecretKey, SignedBatch, Tag, ValidatorIndex, decode, encode,
@@ -26,10 +26,12 @@ use super::data_folder::{DataError, DataFolder, Owner};
 use super::desk::Desk;
 use super::entrance::{Entrance, Pool, Way};
 use super::executor::Executor;
+use super::follow::Source;
 use super::fork_file::ForkFile;
 use super::heads;
 use super::inbox::Inbox;
 use super::intake::Intake;
+use super::join::Joining;
 use super::leash;
 use super::log_lines;
 use super::log_writer::LogWriter;
@@ -245,11 +247,16 @@ impl Node {
         let public_key = key.public_key();
         let me = genesis.validator_set().index_of(&public_key);
         let me = me.ok_or(StartError::NotAValidator { key: public_key })?;
-        let p2p = network_options(&genesis, me, node_key, &config)?;
+        let p2p = || network_options(&genesis, me, node_key.clone(), &config);
         let folder = DataFolder::open(&data, &genesis.hash(), Owner::Validator(public_key))?;
         folder.refuse_fork()?;
         folder.refuse_not_begun()?;
         folder.refuse_lost_parts()?;
+        if let Some(options) = p2p()? {
+            let joining = Joining { genesis: &genesis, folder: &folder, config: &config, validator: Some(public_key) };
+            joining.before_start(|| Ok(options))?;
+        }
+        let p2p = p2p()?;
         let (store, ledger) = open_ledger(&folder, &genesis, &config)?;
         let (votes_log, votes) = open_log(VOTES, &folder, &genesis, &public_key)?;
         let (batches_log, batches) = open_log(BATCHES, &folder, &genesis, &public_key)?;
@@ -285,7 +292,7 @@ impl Node {
             stop: stop.clone(),
         });
         // Nobody else sets it.
-        let _first = desk.set(Desk::new(entrance.clone(), stop.clone()));
+        let _first = desk.set(Desk::new(entrance.clone(), *genesis.params(), stop.clone()));
         let handle = network.as_ref().map(Network::handle);
         if let Some(handle) = handle.clone().filter(|_| !genesis.observers().is_empty()) {
             let (heights, stop) = (height.clone(), stop.clone());
@@ -510,6 +517,12 @@ fn network_options(
         Some(key) => Ok(Some(p2p::options(genesis, p2p::Own::Validator(me), key, &config.p2p)?)),
         None => Err(StartError::NoNodeKey { others }),
     }
+}
+
+/// Everybody who may have blocks.
+pub(super) fn sources(options: &althing_network::Options) -> Vec<Source> {
+    let source = |peer: &Peer| Source { key: peer.key, name: peer.name.clone(), role: peer.role };
+    options.peers.iter().map(source).collect()
 }
 
 /// Opens the store of a folder, and the ledger in it.

@@ -48,18 +48,18 @@ pub(super) fn address(index: u32) -> Address {
 }
 
 /// A chain and the store of a node that committed it.
-pub(super) struct Chain {
-    pub(super) genesis: Genesis,
+pub(crate) struct Chain {
+    pub(crate) genesis: Genesis,
     pub(super) entries: Vec<Entry>,
-    pub(super) store: Arc<FaultyStore>,
-    pub(super) state_root: Hash,
+    pub(crate) store: Arc<FaultyStore>,
+    pub(crate) state_root: Hash,
 }
 
 /// What a quorum of liars does to each body before it certifies the block.
 pub(super) type Lie<'a> = &'a dyn Fn(u64, &mut Body);
 
 impl Chain {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(&|_, _| {})
     }
 

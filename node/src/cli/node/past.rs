@@ -13,7 +13,7 @@ use crate::cli::node::why;
 use crate::cli::output::Output;
 use crate::cli::{Exit, home_or_default};
 use crate::config::Config;
-use crate::shell;
+use crate::shell::{self, Owner};
 
 /// Whose folder it is.
 #[derive(Debug, Args)]
@@ -50,17 +50,30 @@ pub(crate) struct RecoverVoteLog {
     yes: bool,
 }
 
-/// What both commands work with.
-struct Subject {
-    genesis: Genesis,
-    key: PublicKey,
-    key_path: PathBuf,
-    data: PathBuf,
-    config: Config,
+/// What these commands work with.
+pub(crate) struct Subject {
+    pub(crate) genesis: Genesis,
+    pub(crate) owner: Owner,
+    pub(crate) key_path: PathBuf,
+    pub(crate) data: PathBuf,
+    pub(crate) config: Config,
 }
 
 impl Whose {
-    fn subject(self, home: Option<PathBuf>) -> Result<Subject, Failure> {
+    /// The folder of a validator, and its key.
+    pub(crate) fn validator(self, home: Option<PathBuf>) -> Result<(Subject, PublicKey), Failure> {
+        self.subject(home, None).map(|subject| {
+            let key = *subject.owner.key();
+            (subject, key)
+        })
+    }
+
+    /// The folder of an observer with this node key, or the one that is configured.
+    pub(crate) fn observer(self, home: Option<PathBuf>, node_key: Option<PathBuf>) -> Result<Subject, Failure> {
+        self.subject(home, Some(node_key))
+    }
+
+    fn subject(self, home: Option<PathBuf>, observer: Option<Option<PathBuf>>) -> Result<Subject, Failure> {
         let home = home_or_default(home)?;
         let mut config = configuration_at(self.config.as_ref(), &home)?;
         let here = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
@@ -70,17 +83,21 @@ impl Whose {
         paths.data = self.data.map_or_else(|| paths.data.clone(), here);
         paths.password = self.password_file.map(here).or_else(|| paths.password.clone());
         let genesis = read_genesis(&home.join(&config.files.genesis))?;
-        let key_path = home.join(&config.files.validator_key);
+        let key_path = match &observer {
+            None => home.join(&config.files.validator_key),
+            Some(given) => given.clone().map_or_else(|| home.join(&config.files.node_key), here),
+        };
         let password = config.files.password.as_deref().map(|path| home.join(path));
         let key = read_public_key(&key_path, password, &genesis)?;
+        let owner = if observer.is_some() { Owner::Observer(key) } else { Owner::Validator(key) };
         let data = home.join(&config.files.data);
-        Ok(Subject { genesis, key, key_path, data, config })
+        Ok(Subject { genesis, owner, key_path, data, config })
     }
 }
 
 impl Init {
     pub(crate) fn run(self, home: Option<PathBuf>, output: &Output) -> Result<Exit, Failure> {
-        let Subject { genesis, key, key_path, data, config } = self.whose.subject(home)?;
+        let (Subject { genesis, key_path, data, config, .. }, key) = self.whose.validator(home)?;
         shell::begin(&genesis, &key, &data, &config).map_err(|error| why::not_started(&error, &key_path))?;
         let text = || format!("begun: {}; this validator has signed nothing yet\n", data.display());
         output.either(text, json!({ "data": data, "chainId": genesis.chain_id(), "validator": key.to_string() }))?;
@@ -90,7 +107,7 @@ impl Init {
 
 impl RecoverVoteLog {
     pub(crate) fn run(self, home: Option<PathBuf>, output: &Output) -> Result<Exit, Failure> {
-        let Subject { genesis, key, key_path, data, config } = self.whose.subject(home)?;
+        let (Subject { genesis, key_path, data, config, .. }, key) = self.whose.validator(home)?;
         if !self.yes {
             let message = format!(
                 "this makes the validator {key} forget what it voted: it will not vote until enough others have proven \

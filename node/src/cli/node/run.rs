@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::node::why;
 use crate::cli::output::Output;
 use crate::cli::{Exit, home_or_default, password};
-use crate::config::{Config, History, LogFormat};
+use crate::config::{Config, History, Join, LogFormat};
 use crate::files;
 use crate::keys;
 use crate::shell::{Identity, Node, NodeOptions, Reason};
@@ -49,6 +49,10 @@ pub(crate) struct Run {
     /// be had back from a node that keeps more [default: archive]
     #[arg(long, value_name = "MODE")]
     history: Option<History>,
+    /// How to get to the end of the chain where it is far: replay every block, or fetch a snapshot of the state and no past
+    /// [default: replay for an archive, else snapshot]
+    #[arg(long, value_name = "HOW")]
+    join: Option<Join>,
     /// A configuration file [default: HOME/config/config.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -130,6 +134,7 @@ impl Run {
         config.rpc.addr = self.rpc_addr.unwrap_or(config.rpc.addr);
         config.p2p.addr = self.p2p_addr.or(config.p2p.addr);
         config.storage.history = self.history.unwrap_or(config.storage.history);
+        config.storage.join = self.join.or(config.storage.join);
         config.log.format = self.log_format.unwrap_or(config.log.format);
         if let Some(filter) = &self.log_filter {
             config.log.filter.clone_from(filter);

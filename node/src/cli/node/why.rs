@@ -48,7 +48,7 @@ pub(super) fn ended(reason: Reason) -> Failure {
 }
 
 /// A node that cannot start.
-pub(super) fn not_started(error: &StartError, key_path: &Path) -> Failure {
+pub(in crate::cli) fn not_started(error: &StartError, key_path: &Path) -> Failure {
     let message = error.to_string();
     match error {
         _ if error.is_disk_full() => disk_full(message),

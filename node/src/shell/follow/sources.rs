@@ -42,8 +42,13 @@ impl Sources {
         Self { all, aside: BTreeMap::new(), silences: BTreeMap::new(), turn: 0 }
     }
 
+    /// Everybody, whether connected or not.
+    pub(in crate::shell) fn all(&self) -> impl Iterator<Item = &Source> {
+        self.all.iter()
+    }
+
     /// The peer whose turn it is, of those that are connected: a validator if there is one.
-    pub(super) fn pick(&mut self, now: Duration, is_here: impl Fn(&PublicKey) -> bool) -> Option<Source> {
+    pub(in crate::shell) fn pick(&mut self, now: Duration, is_here: impl Fn(&PublicKey) -> bool) -> Option<Source> {
         let usable = |role: Role| {
             let of_role = self.all.iter().filter(move |source| source.role == role);
             of_role.filter(|source| is_here(&source.key) && !self.is_aside(source, now)).collect::<Vec<_>>()
@@ -56,29 +61,29 @@ impl Sources {
     }
 
     /// Whether a peer is passed over now.
-    pub(super) fn is_aside(&self, source: &Source, now: Duration) -> bool {
+    pub(in crate::shell) fn is_aside(&self, source: &Source, now: Duration) -> bool {
         self.aside.get(&source.key).is_some_and(|until| *until > now)
     }
 
     /// It gave what was asked for.
-    pub(super) fn helped(&mut self, source: &Source) {
+    pub(in crate::shell) fn helped(&mut self, source: &Source) {
         self.silences.remove(&source.key);
     }
 
     /// It may help in a moment.
-    pub(super) fn set_aside(&mut self, source: &Source, now: Duration) {
+    pub(in crate::shell) fn set_aside(&mut self, source: &Source, now: Duration) {
         self.aside.insert(source.key, now + MOMENT);
     }
 
     /// It did not answer.
-    pub(super) fn silent(&mut self, source: &Source, now: Duration) {
+    pub(in crate::shell) fn silent(&mut self, source: &Source, now: Duration) {
         let before = self.silences.entry(source.key).or_default();
         self.aside.insert(source.key, now + SILENT_FOR * (1 << *before));
         *before = DOUBLINGS_MAX.min(*before + 1);
     }
 
     /// It lied.
-    pub(super) fn lied(&mut self, source: &Source, now: Duration) {
+    pub(in crate::shell) fn lied(&mut self, source: &Source, now: Duration) {
         self.aside.insert(source.key, now + LIAR_FOR);
     }
 }
