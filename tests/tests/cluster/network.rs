@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use althing_genesis::{DevRole, Genesis, dev_key};
 use althing_types::{
-    Action, Address, AssetId, AuthPolicy, AuthProof, Bytes, Hash, List, Replay, SecretKey, SignedTransaction, TimeMs,
-    TransactionBody,
+    Action, Address, AssetId, AuthPolicy, AuthProof, Bytes, Hash, List, Replay, SecretKey, SignedTransaction, Tag,
+    TimeMs, TransactionBody,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -60,11 +60,22 @@ impl Network {
 
     /// Makes a network of so many validators, of which a transaction can be ordered for so many milliseconds.
     pub(crate) fn with_window(validators: u16, window_ms: u32) -> Self {
-        let made = Self::new(validators);
+        Self::with_window_and(validators, window_ms, 0, 0)
+    }
+
+    /// The same with observers, and with so many more accounts, whose keys nobody has.
+    pub(crate) fn with_window_and(validators: u16, window_ms: u32, observers: u16, accounts: u32) -> Self {
+        let made = Self::with(validators, observers, ACCOUNTS, false);
         let path = made.folder.path().join("devnet/genesis.json");
         let mut document: serde_json::Value =
             serde_json::from_slice(&fs::read(&path).expect("it is there")).expect("it is JSON");
         document["tx"]["maxWindowMs"] = window_ms.into();
+        let symbol = made.symbol();
+        let more = (0..accounts).map(|number| {
+            let key = SecretKey::from_seed(Hash::of(Tag::DevKey, &number).as_bytes()).public_key();
+            json!({ "publicKey": key.to_string(), "balances": { symbol: "1" } })
+        });
+        document["accounts"].as_array_mut().expect("a list").extend(more);
         fs::write(&path, document.to_string()).expect("it can be written");
         let genesis = Genesis::parse(&fs::read(&path).expect("it is there")).expect("it is valid");
         // Clocks and blocks may differ a little.

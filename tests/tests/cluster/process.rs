@@ -120,6 +120,12 @@ impl Process {
         Self::try_run(Self::command(home))
     }
 
+    /// Starts a node and does not wait until it is ready.
+    pub(crate) fn begin_to_start(home: &Home) -> Child {
+        begin(home).unwrap_or_else(|status| panic!("the node is not begun: {status}"));
+        Self::command(home).spawn().expect("the program can be started")
+    }
+
     /// Starts a node that says what it has to say somewhere else than in its log, and as much as it can.
     pub(crate) fn start_talking_to(home: &Home, stderr: Stdio) -> Self {
         begin(home).unwrap_or_else(|status| panic!("the node is not begun: {status}"));

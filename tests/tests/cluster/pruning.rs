@@ -18,7 +18,7 @@ const WINDOW_MS: u32 = 4_000;
 /// The validator that keeps everything.
 const ARCHIVE: usize = 3;
 
-fn earliest(node: SocketAddr) -> u64 {
+pub(super) fn earliest(node: SocketAddr) -> u64 {
     let status = call(node, "node_status", &json!({})).expect("it answers");
     status["earliestHeight"].as_str().expect("a height").parse().expect("a number")
 }
@@ -27,7 +27,9 @@ fn earliest(node: SocketAddr) -> u64 {
 fn keeps(network: &Network, index: u16, history: &str) {
     let folder = network.home(index).folder.join("config");
     fs::create_dir_all(&folder).expect("a folder");
-    fs::write(folder.join("config.toml"), format!("[storage]\nhistory = \"{history}\"\n")).expect("written");
+    // They begin together: nobody has a snapshot that could be waited for.
+    let text = format!("[storage]\nhistory = \"{history}\"\njoin = \"replay\"\n");
+    fs::write(folder.join("config.toml"), text).expect("written");
 }
 
 #[test]
