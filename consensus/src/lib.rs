@@ -65,5 +65,5 @@ pub use message::{
 };
 pub use output::{Alarm, Output, Recipient};
 pub use record::{Lsn, Record, Standing};
-pub use recover::RecoverError;
+pub use recover::{RecoverError, refuse_log_behind};
 pub use snapshot::{Lack, PeerSnapshot, Snapshot};

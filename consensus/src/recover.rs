@@ -54,6 +54,26 @@ fn may_be_behind(records: &[Record], ours: Epoch, ledger: View) -> bool {
     }
 }
 
+/// Whether a log may be gone on from, beside a ledger whose last block became final in this view of this epoch (D10). For
+/// whoever is about to put another ledger in that one's place: afterwards nobody could tell.
+///
+/// # Errors
+///
+/// [`RecoverError::LogBehind`] as [`Core::recover`].
+pub fn refuse_log_behind(records: &[Record], epoch: Epoch, ledger: View) -> Result<(), RecoverError> {
+    let finalized = records.iter().filter_map(|record| match record {
+        Record::Certificate(Certificate::Finalization(finalization)) if finalization.vote.epoch == epoch => {
+            Some(finalization.vote.view)
+        }
+        _ => None,
+    });
+    let log = finalized.max().unwrap_or_default();
+    if ledger > log && !may_be_behind(records, epoch, ledger) {
+        return Err(RecoverError::LogBehind { log, ledger });
+    }
+    Ok(())
+}
+
 impl Core {
     /// A core that begins an epoch: nothing was ever signed by this validator in it. `genesis` is the epoch's first
     /// block, which nobody votes on.
@@ -88,10 +108,8 @@ impl Core {
             finalization: highest,
             lsn: Lsn::ZERO,
         };
+        refuse_log_behind(&records, config.committee.epoch, anchor_view)?;
         let is_behind = anchor_view > floor.view;
-        if is_behind && !may_be_behind(&records, config.committee.epoch, anchor_view) {
-            return Err(RecoverError::LogBehind { log: floor.view, ledger: anchor_view });
-        }
         if is_behind {
             // The ledger's last block is final, by a certificate that the log lost; it will be new here when it comes.
             floor =

@@ -137,7 +137,9 @@ pub fn verify_blocks(run: &Run, tip: &Tip, committee: &Committee, scheme: &impl 
 /// Verifies that a snapshot's base is of a final height, and accuses nobody without evidence.
 pub fn verify_base(base: &SnapshotBase, committee: &Committee, scheme: &impl Scheme) -> Result<(), FollowError> {
     let is_evidence = |accusation: &Accusation| accusation.evidence.verify(scheme, committee).is_ok();
-    if base.proof.clone().verify(scheme, committee).is_err() || !base.evidence.iter().all(is_evidence) {
+    let (header, proof) = (&base.header, &base.proof);
+    let is_meant = (proof.summary.height, proof.summary.block) == (header.height, header.id());
+    if !is_meant || proof.verify(scheme, committee).is_err() || !base.evidence.iter().all(is_evidence) {
         return Err(FollowError::Base);
     }
     Ok(())

@@ -55,8 +55,9 @@ pub struct Restoration<S> {
     store: Arc<S>,
     tree: PagedTree,
     record: Record,
-    /// Receipts of the height `record.receipts` that are here already.
+    /// Receipts of the height `record.receipts` that are here already, and their bytes.
     receipts: Vec<Vec<u8>>,
+    receipts_bytes: usize,
 }
 
 /// What was built.
@@ -160,7 +161,8 @@ impl<S: OrderedStore> Restoration<S> {
         for accusation in evidence.iter() {
             write_accusation(&mut batch, accusation.height, accusation.index, &accusation.evidence);
         }
-        let mut restoration = Self { store, tree: PagedTree::default(), record, receipts: Vec::new() };
+        let mut restoration =
+            Self { store, tree: PagedTree::default(), record, receipts: Vec::new(), receipts_bytes: 0 };
         restoration.commit(batch)?;
         Ok(restoration)
     }
@@ -181,7 +183,7 @@ impl<S: OrderedStore> Restoration<S> {
             Some((version, root)) => PagedTree::open(&*store, version, root)?,
             None => PagedTree::default(),
         };
-        Ok(Some(Self { store, tree, record, receipts: Vec::new() }))
+        Ok(Some(Self { store, tree, record, receipts: Vec::new(), receipts_bytes: 0 }))
     }
 
     /// The height whose state it is.
@@ -234,21 +236,20 @@ impl<S: OrderedStore> Restoration<S> {
     /// then, because none can be told from the others.
     pub fn take_receipts(&mut self, receipts: &[PlacedReceipt]) -> Result<(), RestoreError> {
         let mut batch = WriteBatch::default();
-        let first = receipts.first().map(|receipt| receipt.height);
         let taken = receipts.iter().try_for_each(|receipt| self.take_receipt(receipt, &mut batch));
-        let is_tail = first.is_some_and(|first| first != self.record.receipts);
-        if taken.is_err() || is_tail {
-            // What one peer began, another should not have to answer for.
-            self.receipts.clear();
+        if taken.is_err() {
+            self.forget_receipts();
         }
         // Whole heights stay, whatever came behind them.
         self.commit(batch)?;
         taken
     }
 
-    /// Forgets the receipts of a height of which not all are here: they are asked for again from the first on.
+    /// Forgets the receipts of a height of which not all are here: they are asked for again from the first on. For whoever goes
+    /// on with another peer, who should not have to answer for what the one before began.
     pub fn forget_receipts(&mut self) {
         self.receipts.clear();
+        self.receipts_bytes = 0;
     }
 
     fn take_receipt(&mut self, receipt: &PlacedReceipt, batch: &mut WriteBatch) -> Result<(), RestoreError> {
@@ -256,8 +257,8 @@ impl<S: OrderedStore> Restoration<S> {
         if (receipt.height, receipt.index) != (height, index) {
             return Err(RestoreError::Foreign("receipts that were not asked for"));
         }
-        let bytes = self.receipts.iter().map(Vec::len).fold(receipt.bytes.len(), usize::saturating_add);
-        if index > 0 && index.is_multiple_of(1_024) && bytes > HEIGHT_RECEIPTS_BYTES_MAX {
+        self.receipts_bytes = self.receipts_bytes.saturating_add(receipt.bytes.len());
+        if self.receipts_bytes > HEIGHT_RECEIPTS_BYTES_MAX {
             return Err(RestoreError::Foreign("more receipts than a block can have"));
         }
         self.receipts.push(receipt.bytes.to_vec());
@@ -269,6 +270,7 @@ impl<S: OrderedStore> Restoration<S> {
         if merkle_root(&leaves) != summary.receipts_root {
             return Err(RestoreError::Foreign("receipts that a certified summary does not name"));
         }
+        self.receipts_bytes = 0;
         for (bytes, index) in std::mem::take(&mut self.receipts).into_iter().zip(0u32..) {
             let receipt: Receipt = decoded(&bytes, "a receipt")?;
             // Below the lowest readable height nobody asks where in a batch it stood.

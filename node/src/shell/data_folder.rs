@@ -4,7 +4,8 @@
 //! data/LOCK       held by the process that uses the folder
 //! data/version    the layout's version, the chain and the node, readable by people
 //! data/db/        the ledger's store
-//! data/db.joining/  a store that is being built of a snapshot; data/db.before/ the one that it took the place of, for a moment
+//! data/db.joining/  a store that is being built of a snapshot; db.before/ the one that it took the place of, and db.rubbish/
+//!                 one that is given up, both for a moment
 //! data/votes/     the log of consensus: what this validator said; an observer has none
 //! data/batches/   the log of batches that are not committed yet; an observer has none
 //! data/fork-evidence-VIEW.json   proof of a fork, if this validator found one; while it is there it does not start
@@ -288,9 +289,14 @@ impl DataFolder {
         remove_folder(&self.before())
     }
 
-    /// Removes what was built of a snapshot so far.
+    /// Removes what was built of a snapshot so far: whole or not at all, because half a store cannot be opened.
     pub(crate) fn forget_joining(&self) -> Result<(), DataError> {
-        remove_folder(&self.joining())
+        let rubbish = self.path.join("db.rubbish");
+        remove_folder(&rubbish)?;
+        if is_there(&self.joining())? {
+            self.rename(&self.joining(), &rubbish)?;
+        }
+        remove_folder(&rubbish)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DataError> {

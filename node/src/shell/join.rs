@@ -4,7 +4,8 @@
 //! nothing. The snapshot is built in a folder beside the ledger's, which takes the ledger's place once it is whole. Whatever ends
 //! the process in between, the next start goes on from there.
 //!
-//! A node asks if it is configured to, and if its ledger is empty or its last block is older than peers that prune must keep.
+//! A node asks if it is configured to, and if the last block that it has, be it that of genesis, is older than peers that prune
+//! must keep.
 //! If nobody has a snapshot that is far enough ahead, or nobody helps for a while, it starts with what it has.
 
 mod fetching;
@@ -13,21 +14,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use althing_consensus::Record;
+use althing_consensus::{Record, refuse_log_behind};
 use althing_genesis::Genesis;
-use althing_ledger::{LedgerError, Reader, Restored, SPACES};
+use althing_ledger::{Head, LedgerError, Reader, Restored, SPACES};
 use althing_network::{Class, Misbehaviour, Network, Options, Receiver, Topic, Verdict};
 use althing_storage::{AppendLog as _, RocksOptions, RocksStore, StoreError};
-use althing_types::{Certificate, Height, PublicKey, TimeMs, encode};
+use althing_types::{Certificate, Height, PublicKey, encode};
 use tokio::runtime::Runtime;
 
 use self::fetching::{Ended, Fetching};
 use super::clock::Clock;
 use super::company::Company;
-use super::data_folder::{DataFolder, Owner};
+use super::data_folder::{DataError, DataFolder, Owner};
 use super::follow::{Source, Sources};
 use super::p2p;
-use super::start::{StartError, VOTES, open_log, sources};
+use super::start::{StartError, VOTES, decoded, open_log, sources};
 use crate::config::{Config, Join};
 use crate::snapshot::{self, SnapshotError, SnapshotFile};
 
@@ -35,8 +36,8 @@ use crate::snapshot::{self, SnapshotError, SnapshotFile};
 const NEW_PATIENCE: Duration = Duration::from_secs(5);
 /// How long one with a ledger does.
 const OLD_PATIENCE: Duration = Duration::from_secs(2);
-/// How often fetching is begun anew before the node starts with what it has.
-const TRIES: usize = 5;
+/// How often fetching is begun anew before the node starts with what it has: more often than there are likely to be liars.
+const TRIES: usize = 16;
 
 /// What is in the folder of a ledger.
 enum Found {
@@ -44,8 +45,8 @@ enum Found {
     Nothing,
     /// A store that cannot be read as it is. Whoever opens it to go on mends it, or says what is wrong.
     Unclear,
-    /// A ledger with this last height, and its time.
-    Ledger(Height, TimeMs),
+    /// A ledger with this head.
+    Ledger(Arc<Head>),
 }
 
 /// What joining needs of a node that is about to start.
@@ -59,20 +60,24 @@ pub(super) struct Joining<'a> {
 
 impl Joining<'_> {
     /// Fetches a snapshot if the node is to have one. When this returns, the ledger's folder is the one to start with.
-    /// `network` says with what the node appears on the network; it is taken down again.
+    /// `network` says with what the node appears on the network, if it has anybody to meet; it is taken down again.
     ///
     /// # Errors
     ///
     /// If a disk fails or the network cannot be set up. Peers that lie or vanish cost time.
-    pub(super) fn before_start(&self, network: impl FnOnce() -> Result<Options, StartError>) -> Result<(), StartError> {
+    pub(super) fn before_start(
+        &self,
+        network: impl FnOnce() -> Result<Option<Options>, StartError>,
+    ) -> Result<(), StartError> {
         if self.config.storage.join() == Join::Replay {
             // What was begun under another configuration would only grow old.
             return Ok(self.folder.forget_joining()?);
         }
         let clock = Clock::start();
-        let Some(height) = self.far_from_the_end(clock)? else { return Ok(()) };
+        let Some(height) = self.far_from_the_end(clock)? else { return Ok(self.folder.forget_joining()?) };
+        let Some(options) = network()? else { return Ok(()) };
         let runtime = super::start::runtime()?;
-        let joined = self.join(&runtime, network()?, clock, height);
+        let joined = self.join(&runtime, options, clock, height);
         runtime.shutdown_timeout(Duration::from_secs(2));
         joined
     }
@@ -80,13 +85,14 @@ impl Joining<'_> {
     /// The height of the ledger, if the node may be far from the end of the chain.
     fn far_from_the_end(&self, clock: Clock) -> Result<Option<Height>, StartError> {
         let (height, time) = match self.found()? {
-            Found::Nothing => return Ok(Some(Height::ZERO)),
+            Found::Nothing => (Height::ZERO, self.genesis.header().time),
             Found::Unclear => return Ok(None),
-            Found::Ledger(height, time) => (height, time),
+            Found::Ledger(head) => (head.header.height, head.header.time),
         };
         let kept_ms = 2 * u64::from(self.genesis.params().transactions.max_window_ms);
         let is_old = time.get().saturating_add(kept_ms) < clock.now().wall.get();
-        Ok(Some(height).filter(|height| is_old || *height == Height::ZERO))
+        // Of a chain that is younger than that everybody keeps everything: nodes that begin it together wait for nobody.
+        Ok(is_old.then_some(height))
     }
 
     /// What is in the ledger's folder, which is not changed by looking.
@@ -101,10 +107,24 @@ impl Joining<'_> {
         match Reader::open(Arc::new(store), &self.genesis.hash()) {
             Err(LedgerError::Corrupt { .. }) => Ok(Found::Unclear),
             reader => {
-                let header = reader?.head().header.clone();
-                Ok(Found::Ledger(header.height, header.time))
+                let head = reader?.head();
+                self.refuse_old_log(&head)?;
+                Ok(Found::Ledger(head))
             }
         }
+    }
+
+    /// Refuses a validator's log that is empty, or that the ledger shows to be lost or an older copy (D10): once another ledger is in
+    /// this one's place, nobody could tell any more.
+    fn refuse_old_log(&self, head: &Head) -> Result<(), StartError> {
+        let Some(key) = &self.validator else { return Ok(()) };
+        let (_, records) = open_log(VOTES, self.folder, self.genesis, key)?;
+        if records.is_empty() {
+            return Err(StartError::LostVotes { folder: self.folder.votes() });
+        }
+        let records: Vec<Record> = decoded(VOTES, &records)?;
+        let checked = refuse_log_behind(&records, head.header.epoch_above(), head.view);
+        checked.map_err(|error| StartError::Votes(error.into()))
     }
 
     fn join(&self, runtime: &Runtime, options: Options, clock: Clock, height: Height) -> Result<(), StartError> {
@@ -259,8 +279,11 @@ pub fn restore_snapshot(
     };
     let joining = Joining { genesis, folder: &folder, config, validator };
     let ours = match joining.found()? {
-        Found::Ledger(height, _) => height,
-        // What is damaged is what a snapshot is for.
+        Found::Ledger(head) => head.header.height,
+        // Without a ledger nothing shows whether a validator's log is whole; an observer has none.
+        Found::Nothing | Found::Unclear if validator.is_some() => {
+            return Err(StartError::from(DataError::Lost { folder: data.to_owned(), part: folder.db() }).into());
+        }
         Found::Nothing | Found::Unclear => Height::ZERO,
     };
     let given = file.summary().height;

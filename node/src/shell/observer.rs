@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use althing_genesis::Genesis;
 use althing_ledger::{FinalBlock, Ledger, Pruner, Reader};
-use althing_network::{Handle, Options};
+use althing_network::Handle;
 use althing_storage::RocksStore;
 use althing_types::{Height, PublicKey, SecretKey};
 use tokio::runtime::Runtime;
@@ -40,13 +40,12 @@ pub(super) fn start(premises: Premises, node_key: SecretKey) -> Result<Node, Sta
     let public_key = node_key.public_key();
     let place = place(&genesis, &public_key)?;
     let name = genesis.observers().get(place).map(|observer| observer.name.clone()).unwrap_or_default();
-    let options = || -> Result<Options, StartError> {
-        Ok(p2p::options(&genesis, p2p::Own::Observer(place), node_key.clone(), &config.p2p)?)
-    };
+    let own = p2p::Own::Observer(place);
+    let options = p2p::options(&genesis, own, node_key.clone(), &config.p2p)?;
     let folder = DataFolder::open(&data, &genesis.hash(), Owner::Observer(public_key))?;
     folder.refuse_lost_parts()?;
-    Joining { genesis: &genesis, folder: &folder, config: &config, validator: None }.before_start(options)?;
-    let options = options()?;
+    let joining = Joining { genesis: &genesis, folder: &folder, config: &config, validator: None };
+    joining.before_start(|| Ok(Some(p2p::options(&genesis, own, node_key, &config.p2p)?)))?;
     let (store, ledger) = open_ledger(&folder, &genesis, &config)?;
     folder.bind(&genesis.hash())?;
     let head = ledger.head();

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
@@ -247,16 +247,10 @@ impl Node {
         let public_key = key.public_key();
         let me = genesis.validator_set().index_of(&public_key);
         let me = me.ok_or(StartError::NotAValidator { key: public_key })?;
-        let p2p = || network_options(&genesis, me, node_key.clone(), &config);
-        let folder = DataFolder::open(&data, &genesis.hash(), Owner::Validator(public_key))?;
-        folder.refuse_fork()?;
-        folder.refuse_not_begun()?;
-        folder.refuse_lost_parts()?;
-        if let Some(options) = p2p()? {
-            let joining = Joining { genesis: &genesis, folder: &folder, config: &config, validator: Some(public_key) };
-            joining.before_start(|| Ok(options))?;
-        }
-        let p2p = p2p()?;
+        let p2p = network_options(&genesis, me, node_key.clone(), &config)?;
+        let folder = validators_folder(&data, &genesis, public_key)?;
+        let joining = Joining { genesis: &genesis, folder: &folder, config: &config, validator: Some(public_key) };
+        joining.before_start(|| network_options(&genesis, me, node_key, &config))?;
         let (store, ledger) = open_ledger(&folder, &genesis, &config)?;
         let (votes_log, votes) = open_log(VOTES, &folder, &genesis, &public_key)?;
         let (batches_log, batches) = open_log(BATCHES, &folder, &genesis, &public_key)?;
@@ -486,6 +480,15 @@ impl Machines {
 fn doors(intake: &Intake<RocksStore>, orders: &Arc<Mailbox<Order>>, pruning: Door) -> Vec<Door> {
     let (intake, orders) = (intake.clone(), orders.clone());
     vec![Door(Box::new(move || intake.close())), Door(Box::new(move || orders.close())), pruning]
+}
+
+/// The folder of a validator that was begun, holds no proof of a fork, and lacks nothing.
+fn validators_folder(data: &Path, genesis: &Genesis, key: PublicKey) -> Result<DataFolder, StartError> {
+    let folder = DataFolder::open(data, &genesis.hash(), Owner::Validator(key))?;
+    folder.refuse_fork()?;
+    folder.refuse_not_begun()?;
+    folder.refuse_lost_parts()?;
+    Ok(folder)
 }
 
 /// The replica with what its disks hold.

@@ -89,6 +89,52 @@ fn a_snapshot_of_a_running_node_begins_an_observer_and_a_validator() {
     shows_what_it_has(&network, newcomer, nodes.rpc(1), receiver, AMOUNT * (sent + 2));
 }
 
+/// A snapshot must not make an older copy of a vote log, or a new one, look like one that goes on (D10).
+#[test]
+fn a_snapshot_is_refused_where_the_vote_log_is_an_older_copy_or_gone() {
+    let network = Network::with_window_and(VALIDATORS, 3_000, 0, 0);
+    let receiver = Address::new([72; 32]);
+    let (mut nodes, _) = pruned(&network, VALIDATORS, receiver);
+    let home = network.home(0);
+    let votes = home.folder.join("data/votes");
+    nodes.kill(0);
+    let folder = tempfile::tempdir().expect("a folder");
+    let older = folder.path().join("votes");
+    copy(&votes, &older);
+    nodes.restart(0);
+    nodes.wait_connected();
+    for salt in 0..5 {
+        transfer(&network, nodes.rpc(0), receiver, 70_000 + salt);
+    }
+    nodes.kill(0);
+    for salt in 0..10 {
+        transfer(&network, nodes.rpc(1), receiver, 80_000 + salt);
+    }
+    let file = folder.path().join("state.snapshot");
+    let (data, genesis) = (network.home(1).folder.join("data"), home.genesis.clone());
+    json(&snapshot(&["create", "--data", text(&data), "--genesis", text(&genesis), "--out", text(&file)]));
+    let whole = folder.path().join("whole");
+    fs::rename(&votes, &whole).expect("it is there");
+    assert_eq!(refusal(&restore(&home, &file)), (78, "DATA_LOST".to_owned()), "it is gone");
+    assert!(!votes.exists(), "a new one was begun");
+    copy(&older, &votes);
+    assert_eq!(refusal(&restore(&home, &file)), (78, "DATA_LOST".to_owned()), "it is an older copy");
+    fs::remove_dir_all(&votes).expect("it is there");
+    fs::rename(&whole, &votes).expect("it is there");
+    json(&restore(&home, &file));
+    nodes.restart(0);
+    nodes.wait_connected();
+    transfer(&network, nodes.rpc(0), receiver, 90_000);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("it is there") {
+        let path = entry.expect("readable").path();
+        fs::copy(&path, to.join(path.file_name().expect("it has a name"))).expect("copied");
+    }
+}
+
 /// Each with one thing changed; none is taken, and nothing of it is left.
 fn damaged_copies_are_refused(network: &Network, file: &Path) {
     let home = network.observer_home(0);

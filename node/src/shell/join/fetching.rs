@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use althing_genesis::Genesis;
-use althing_ledger::{LedgerError, Restoration, RestoreError, Restored, SnapshotBase};
+use althing_ledger::{LedgerError, RECEIPTS_MAX, Restoration, RestoreError, Restored, SnapshotBase};
 use althing_network::{Handle, RequestError};
 use althing_storage::OrderedStore;
-use althing_types::{Committee, Ed25519, Hash, Height, encode};
+use althing_types::{Committee, Ed25519, Hash, Height, PublicKey, encode};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -30,6 +30,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GONE_AFTER: Duration = Duration::from_secs(10);
 /// How long nothing may arrive at all.
 const IDLE_MAX: Duration = Duration::from_secs(60);
+/// How long a node that goes on with a snapshot waits until anybody is connected.
+const ALONE_MAX: Duration = Duration::from_secs(5);
+/// Bytes of receipts that are enough for an answer, though the height of the first goes on: a peer leaves out at most one that
+/// does not fit.
+const RECEIPTS_BYTES_LEAST: usize = 200 << 10;
 /// How often it is said how far the building is.
 const REPORT_EVERY: Duration = Duration::from_secs(2);
 /// How long to wait where nobody can be asked.
@@ -135,7 +140,8 @@ impl Fetching<'_> {
                 }
             }
             if let Ok(Some(Ok((source, mut taken, base)))) = timeout(PAUSE, asking.join_next()).await {
-                answered_at = answered_at.or(Some(self.clock.uptime()));
+                // One that starts itself, or is busy, says nothing about the others.
+                answered_at = answered_at.or(base.as_ref().map(|_| self.clock.uptime()));
                 if let Some(base) = &base
                     && let Err(error) = verify_base(base, &self.committee, &Ed25519)
                 {
@@ -153,7 +159,7 @@ impl Fetching<'_> {
             // Nobody else can come, or nobody did for a moment.
             let is_enough =
                 asked.len() == self.sources.all().count() || answered_at.is_some_and(|at| now >= at + GRACE);
-            if (asking.is_empty() && answered_at.is_some() && is_enough) || now >= until {
+            if (asking.is_empty() && is_enough) || now >= until {
                 return best;
             }
         }
@@ -164,86 +170,32 @@ impl Fetching<'_> {
         mut building: Restoration<S>,
         base_from: Option<Source>,
     ) -> Result<Ended, LedgerError> {
-        let mut asking: JoinSet<(Part, Source, Result<Answer, Taken>)> = JoinSet::new();
-        let mut under_way = BTreeSet::new();
-        let (mut kept_at, mut reported_at) = (self.clock.uptime(), self.clock.uptime());
-        let (mut refused, mut receipts_from): (BTreeSet<_>, Option<Source>) = (BTreeSet::new(), None);
+        let mut work = Work::begin(self.clock.uptime());
         while !building.is_complete() {
-            while asking.len() < UNDER_WAY_MAX
-                && let Some(mut part) = next_part(&building, &under_way)
-                && let Some(mut source) = self.pick()
-            {
-                if let Part::Receipts((height, index), last) = part {
-                    // Receipts of one height are one peer's: none can be told from the others.
-                    match &receipts_from {
-                        Some(same) if index > 0 && self.company.has(&same.key) => source = same.clone(),
-                        _ => {
-                            building.forget_receipts();
-                            part = Part::Receipts((height, 0), last);
-                        }
-                    }
-                    receipts_from = Some(source.clone());
-                }
-                under_way.insert(part);
-                let (handle, request) = (self.handle.clone(), part.request(building.height()));
-                asking.spawn(async move {
-                    let answer = ask(&handle, &source, &request).await;
-                    (part, source, answer)
-                });
-            }
-            let answered = match asking.join_next().await {
-                None => {
-                    sleep(PAUSE).await;
-                    None
-                }
-                // A task that panicked asked for something; all of it is asked for again.
-                Some(Err(_)) => {
-                    asking = JoinSet::new();
-                    under_way.clear();
-                    None
-                }
-                Some(Ok(answered)) => Some(answered),
-            };
+            self.ask_more(&mut building, &mut work);
+            let answered = work.next().await;
             let now = self.clock.uptime();
             if let Some((part, source, answer)) = answered {
-                under_way.remove(&part);
                 let taken = match answer {
                     Ok(answer) => self.take(&mut building, part, answer)?,
                     Err(taken) => taken,
                 };
                 self.note(&source, &taken);
-                match taken {
-                    Taken::Kept => {
-                        kept_at = now;
-                        refused.clear();
+                if let Taken::FalseBase(what) = &taken {
+                    if let Some(source) = &base_from {
+                        self.lied(source, what);
                     }
-                    Taken::Busy => {}
-                    Taken::FalseBase(what) => {
-                        if let Some(source) = &base_from {
-                            self.lied(source, &what);
-                        }
-                        return Ok(Ended::BeginAnew("its beginning was a lie"));
-                    }
-                    Taken::Nothing | Taken::Silence(_) | Taken::Lie(_) => {
-                        if matches!(part, Part::Receipts(..)) {
-                            receipts_from = None;
-                        }
-                        refused.insert(source.key);
-                    }
+                    return Ok(Ended::BeginAnew("its beginning was a lie"));
                 }
+                work.note(part, &source, &taken, now);
             }
-            let company = self.company.clone();
-            let mut here = self.sources.all().filter(|source| company.has(&source.key)).peekable();
-            let is_gone = here.peek().is_some() && here.all(|source| refused.contains(&source.key));
-            if is_gone && now >= kept_at + GONE_AFTER {
-                return Ok(Ended::BeginAnew("nobody keeps what belongs to it any more"));
+            let here: Vec<&Source> = self.sources.all().filter(|source| self.company.has(&source.key)).collect();
+            if let Some(ended) = work.is_over(&here, now) {
+                return Ok(ended);
             }
-            if now >= kept_at + IDLE_MAX {
-                return Ok(Ended::Nobody);
-            }
-            if now >= reported_at + REPORT_EVERY {
-                reported_at = now;
-                report(&building, self.sources.all().filter(|source| company.has(&source.key)).count());
+            if now >= work.reported_at + REPORT_EVERY {
+                work.reported_at = now;
+                report(&building, here.len());
             }
         }
         report(&building, self.sources.all().filter(|source| self.company.has(&source.key)).count());
@@ -251,6 +203,34 @@ impl Fetching<'_> {
             Ok(restored) => Ok(Ended::Built(restored)),
             Err(RestoreError::Ledger(error)) => Err(error),
             Err(RestoreError::Foreign(_) | RestoreError::Chunk(_)) => Ok(Ended::BeginAnew("a part of it is missing")),
+        }
+    }
+
+    /// Asks for as many parts as may be under way.
+    fn ask_more<S: OrderedStore>(&mut self, building: &mut Restoration<S>, work: &mut Work) {
+        while work.asking.len() < UNDER_WAY_MAX
+            && let Some(mut part) = next_part(building, &work.under_way)
+            && let Some(mut source) = self.pick()
+        {
+            if let Part::Receipts((height, index), last) = part {
+                // Receipts of one height are one peer's: none can be told from the others.
+                let now = self.clock.uptime();
+                let is_usable = |same: &&Source| self.company.has(&same.key) && !self.sources.is_aside(same, now);
+                match work.receipts_from.as_ref().filter(is_usable) {
+                    Some(same) if index > 0 => source = same.clone(),
+                    _ => {
+                        building.forget_receipts();
+                        part = Part::Receipts((height, 0), last);
+                    }
+                }
+                work.receipts_from = Some(source.clone());
+            }
+            work.under_way.insert(part);
+            let (handle, request) = (self.handle.clone(), part.request(building.height()));
+            work.asking.spawn(async move {
+                let answer = ask(&handle, &source, &request).await;
+                (part, source, answer)
+            });
         }
     }
 
@@ -279,8 +259,16 @@ impl Fetching<'_> {
                     taken => taken,
                 }
             }
-            (Part::Receipts(..), Answer::SnapshotReceipts(Some(receipts))) if !receipts.is_empty() => {
-                building.take_receipts(&receipts)
+            (Part::Receipts((first, _), _), Answer::SnapshotReceipts(Some(receipts))) if !receipts.is_empty() => {
+                let taken = building.take_receipts(&receipts);
+                let goes_on = building.receipts_from().is_some_and(|((height, index), _)| height == first && index > 0);
+                let bytes: usize = receipts.iter().map(|receipt| receipt.bytes.len()).sum();
+                if taken.is_ok() && goes_on && bytes < RECEIPTS_BYTES_LEAST && receipts.len() < RECEIPTS_MAX {
+                    // A few at a time would keep everybody waiting for ever.
+                    building.forget_receipts();
+                    return Ok(Taken::Lie("fewer receipts than fit an answer".to_owned()));
+                }
+                taken
             }
             (Part::Chunk(from, _), Answer::SnapshotChunk(Some(chunk))) => building.take_chunk(&from, &chunk),
             (Part::Blocks(_), Answer::Blocks(None))
@@ -326,6 +314,78 @@ impl Fetching<'_> {
             "a peer sent what no honest one does; it is asked no more for a while"
         );
         self.sources.lied(source, self.clock.uptime());
+    }
+}
+
+/// What is under way, and how it goes.
+struct Work {
+    asking: JoinSet<(Part, Source, Result<Answer, Taken>)>,
+    under_way: BTreeSet<Part>,
+    /// Who gave the receipts that are here of a height that is not whole.
+    receipts_from: Option<Source>,
+    /// Who did not have what belongs to it, since something was kept last.
+    refused: BTreeSet<PublicKey>,
+    began: Duration,
+    kept_at: Duration,
+    reported_at: Duration,
+}
+
+impl Work {
+    fn begin(now: Duration) -> Self {
+        Self {
+            asking: JoinSet::new(),
+            under_way: BTreeSet::new(),
+            receipts_from: None,
+            refused: BTreeSet::new(),
+            began: now,
+            kept_at: now,
+            reported_at: now,
+        }
+    }
+
+    /// The next answer; none after a moment in which nothing was under way.
+    async fn next(&mut self) -> Option<(Part, Source, Result<Answer, Taken>)> {
+        match self.asking.join_next().await {
+            None => sleep(PAUSE).await,
+            // A task that panicked asked for something; all of it is asked for again.
+            Some(Err(_)) => {
+                self.asking = JoinSet::new();
+                self.under_way.clear();
+            }
+            Some(Ok(answered)) => {
+                self.under_way.remove(&answered.0);
+                return Some(answered);
+            }
+        }
+        None
+    }
+
+    fn note(&mut self, part: Part, source: &Source, taken: &Taken, now: Duration) {
+        if matches!(taken, Taken::Kept) {
+            self.kept_at = now;
+            self.refused.clear();
+            return;
+        }
+        if matches!(part, Part::Receipts(..)) {
+            self.receipts_from = None;
+        }
+        if matches!(taken, Taken::Nothing | Taken::Lie(_)) {
+            self.refused.insert(source.key);
+        }
+    }
+
+    /// Whether there is no use in going on, with these connected.
+    fn is_over(&self, here: &[&Source], now: Duration) -> Option<Ended> {
+        let is_gone = !here.is_empty() && here.iter().all(|source| self.refused.contains(&source.key));
+        if is_gone && now >= self.kept_at + GONE_AFTER {
+            return Some(Ended::BeginAnew("nobody keeps what belongs to it any more"));
+        }
+        if now >= self.kept_at + IDLE_MAX {
+            let is_refused = !self.refused.is_empty();
+            return Some(if is_refused { Ended::BeginAnew("who answers has it no more") } else { Ended::Nobody });
+        }
+        let is_alone = here.is_empty() && self.kept_at == self.began;
+        (is_alone && now >= self.began + ALONE_MAX).then_some(Ended::Nobody)
     }
 }
 

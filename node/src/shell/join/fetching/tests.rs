@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use althing_ledger::{Ledger, Reader, SPACES, StateChunk};
 use althing_network::{Class, Misbehaviour, Receiver, Role, Topic, Verdict};
 use althing_storage::{FaultyStore, StoreFaultPlan};
-use althing_types::{Bytes, List, PublicKey};
+use althing_types::{Bytes, List};
 
 use super::*;
 use crate::audit::tests::kit::Chain;
@@ -24,8 +24,9 @@ enum Mood {
     Empty,
     /// It answers another question.
     Confused,
-    /// Its base is of a height that nobody certified.
+    /// Its base is of a height that nobody certified; or it is so in its header alone.
     HighBase,
+    HighHeader,
     /// Its base begins with other lanes, or another header, than the chain has.
     LanesOfBase,
     FloorOfBase,
@@ -37,11 +38,29 @@ enum Mood {
     FewerValues,
 }
 
+impl Mood {
+    /// Whether its lie is an answer to this.
+    const fn lies_in(self, request: &Request) -> bool {
+        match self {
+            Self::HighBase | Self::HighHeader | Self::LanesOfBase | Self::FloorOfBase => {
+                matches!(request, Request::Snapshot)
+            }
+            Self::LanesOfBlocks => matches!(request, Request::Blocks { .. }),
+            Self::Receipts => matches!(request, Request::SnapshotReceipts { .. }),
+            Self::Values | Self::FewerValues => matches!(request, Request::SnapshotChunk { .. }),
+            Self::Honest | Self::Dead(_) | Self::Empty | Self::Confused => false,
+        }
+    }
+}
+
 struct Actor {
     reader: Reader<FaultyStore>,
     chain: Arc<Chain>,
     mood: Mood,
     asked: AtomicUsize,
+    /// How often the liar among all of them lied. The honest ones are busy before it did, so that it cannot be passed by.
+    told: Arc<AtomicUsize>,
+    waits_for: Option<Mood>,
 }
 
 impl Actor {
@@ -54,6 +73,14 @@ impl Actor {
             _ => {}
         }
         let is_empty = self.mood == Mood::Empty;
+        // Everybody is asked for a base, and one that is refused at once needs no patience.
+        let waits_for = self.waits_for.filter(|mood| !matches!(mood, Mood::HighBase | Mood::HighHeader));
+        if waits_for.is_some_and(|mood| mood.lies_in(request)) && self.told.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        if self.mood.lies_in(request) {
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
         let answer = match request {
             Request::Snapshot => {
                 let base = reader.snapshot_base(self.chain.genesis.params()).expect("readable");
@@ -91,6 +118,7 @@ impl Actor {
                 base.proof.summary.height = base.header.height;
                 base.proof.summary.block = base.header.id();
             }
+            Mood::HighHeader => base.header.height = Height::new(u64::MAX),
             Mood::LanesOfBase => {
                 base.cut = List::truncated(vec![althing_types::LaneTip { lane: 1, seq: 9, tip: Hash::ZERO }])
             }
@@ -137,17 +165,29 @@ impl Receiver for Actor {
     }
 }
 
+fn receipts() -> Request {
+    Request::SnapshotReceipts { from: (Height::ZERO, 0), last: Height::ZERO }
+}
+
+fn chunk() -> Request {
+    Request::SnapshotChunk { height: Height::ZERO, from: Hash::ZERO, to: Hash::ZERO }
+}
+
 fn empty() -> Arc<FaultyStore> {
     Arc::new(FaultyStore::new(SPACES, StoreFaultPlan::default()))
 }
 
 /// Fetches from validators in these moods, beginning anew as often as a node does. Returns what was built and how often each
 /// was asked.
-async fn fetch(moods: &[Mood]) -> (Option<Restored>, Vec<usize>, Arc<FaultyStore>) {
+async fn fetch(moods: &[Mood]) -> (Option<Restored>, Vec<usize>, usize, Arc<FaultyStore>) {
     let chain = Arc::new(Chain::new());
     let ledger = Ledger::open(chain.store.clone(), &chain.genesis).expect("it is one");
+    let told = Arc::new(AtomicUsize::new(0));
+    let lie = moods.iter().copied().find(|mood| *mood != Mood::Honest);
     let actor = |mood: &Mood| {
-        Arc::new(Actor { reader: ledger.reader(), chain: chain.clone(), mood: *mood, asked: AtomicUsize::new(0) })
+        let (reader, chain, asked) = (ledger.reader(), chain.clone(), AtomicUsize::new(0));
+        let waits_for = lie.filter(|_| *mood == Mood::Honest);
+        Arc::new(Actor { reader, chain, mood: *mood, asked, told: told.clone(), waits_for })
     };
     let actors: Vec<Arc<Actor>> = moods.iter().map(actor).collect();
     let company = Arc::new(Company::new());
@@ -184,7 +224,8 @@ async fn fetch(moods: &[Mood]) -> (Option<Restored>, Vec<usize>, Arc<FaultyStore
         Ledger::open(store.clone(), &chain.genesis).expect("it is a ledger");
     }
     drop(networks);
-    (built, actors.iter().map(|actor| actor.asked.load(Ordering::Relaxed)).collect(), store)
+    let asked = actors.iter().map(|actor| actor.asked.load(Ordering::Relaxed)).collect();
+    (built, asked, told.load(Ordering::Relaxed), store)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -196,6 +237,7 @@ async fn whoever_lies_or_dies_costs_time_and_nothing_else() {
         Mood::Empty,
         Mood::Confused,
         Mood::HighBase,
+        Mood::HighHeader,
         Mood::LanesOfBase,
         Mood::FloorOfBase,
         Mood::LanesOfBlocks,
@@ -204,16 +246,20 @@ async fn whoever_lies_or_dies_costs_time_and_nothing_else() {
         Mood::FewerValues,
     ];
     for mood in moods {
-        let (built, asked, _) = fetch(&[mood, Mood::Honest]).await;
+        let (built, asked, told, _) = fetch(&[mood, Mood::Honest]).await;
         assert!(built.is_some(), "{mood:?}");
         assert!(asked.iter().all(|asked| *asked > 0), "{mood:?}: {asked:?}");
+        let is_liar = [Request::Snapshot, Request::Blocks { above: Height::ZERO }, receipts(), chunk()]
+            .iter()
+            .any(|request| mood.lies_in(request));
+        assert_eq!(told > 0, is_liar, "{mood:?}: {told} lies");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_nobody_hands_anything_out_the_node_starts_with_what_it_has() {
     for mood in [Mood::Dead(0), Mood::Confused, Mood::HighBase] {
-        let (built, _, store) = fetch(&[mood, mood]).await;
+        let (built, _, _, store) = fetch(&[mood, mood]).await;
         assert!(built.is_none(), "{mood:?}");
         assert!(Restoration::resume(store, &Chain::new().genesis).expect("readable").is_none());
     }
