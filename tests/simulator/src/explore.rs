@@ -41,6 +41,7 @@ mod automaton;
 mod counting;
 mod foreign;
 mod forge;
+mod kept;
 mod label;
 mod liveness;
 mod properties;

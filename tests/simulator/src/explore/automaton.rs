@@ -7,36 +7,56 @@
 //! one that sends; and of those that sent the same only the ones that none of the others turns into by silent steps.
 //! That is no assumption about the core: which states turn into which is read off its own transitions.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use althing_consensus::Core;
+use althing_types::Epoch;
 
 use super::forge::Forge;
+use super::kept::{Origin, Validators};
 use super::label::{Label, Labels};
 use super::stage::{Stage, Votes};
 use super::table::{Id, Interner};
 use super::validator::Validator;
 
-/// A transition that was not computed yet.
-const UNKNOWN: Id = Id::MAX;
+/// Bursts that are remembered at most; then all are forgotten, and found out again where they are asked for.
+const BURSTS_MAX: usize = 1 << 20;
 
-/// Where a step leads, and what went wrong in it, by its place in the list.
+/// Where a step with a label leads, if not back to the same state without complaint.
 #[derive(Clone, Copy)]
 struct Edge {
+    label: u8,
     to: Id,
-    broken: Option<u32>,
 }
 
 /// What is kept of a state beside the validator itself.
 struct State {
     sent: Votes,
-    crashes: u8,
     finals: u32,
+    crashes: u8,
+    /// The place of the validator among its views.
+    standing: Standing,
+    /// The labels whose steps were computed.
+    known: Labels,
+    /// Where those lead that lead elsewhere, in the order of the labels.
     edges: Vec<Edge>,
     /// The certificates that it holds, once somebody asked.
     held: Option<Labels>,
     /// The states after a crash within a step, in the order of the labels.
-    crashes_within: Vec<(u8, Edge)>,
+    crashes_within: Vec<Edge>,
+}
+
+/// How far a validator got.
+#[derive(Clone, Copy)]
+pub(super) struct Standing {
+    /// The epoch that it is in.
+    pub(super) epoch: Epoch,
+    /// The current view, in its epoch.
+    pub(super) view: u64,
+    /// The view of the highest Finalization that it knows.
+    pub(super) floor: u64,
+    /// Whether it left the last view that is explored of its epoch.
+    pub(super) is_through: bool,
 }
 
 /// What a validator can become until its next vote leaves.
@@ -49,12 +69,29 @@ pub(super) struct Burst {
     pub(super) broken: Option<(Id, u8, u32)>,
 }
 
+impl State {
+    fn of(validator: &Validator, stage: &Stage) -> Self {
+        let standing = Standing {
+            epoch: validator.epoch(),
+            view: validator.view(),
+            floor: validator.core.snapshot().floor.get(),
+            is_through: validator.is_through(stage),
+        };
+        let (sent, crashes, finals) = (validator.sent, validator.crashes, validator.finals(stage));
+        let (known, edges, held, crashes_within) = (Labels::default(), Vec::new(), None, Vec::new());
+        Self { sent, finals, crashes, standing, known, edges, held, crashes_within }
+    }
+}
+
 /// All that one validator can do.
 pub(super) struct Automaton {
     pub(super) me: u16,
-    validators: Interner<Validator>,
+    validators: Validators,
     states: Vec<State>,
+    /// What went wrong, each complaint once.
     broken: Vec<String>,
+    /// The steps in which something went wrong: by state, label and the state after it, the place of the complaint.
+    broken_steps: BTreeMap<(Id, u8, Id), u32>,
     bursts: Interner<(Id, Labels)>,
     known: Vec<Rc<Burst>>,
     /// Steps of the real core that were computed.
@@ -67,20 +104,19 @@ pub(super) struct Automaton {
 impl Automaton {
     /// The automaton of a validator; its first state is number 0.
     pub(super) fn new(stage: &mut Stage, me: u16) -> Self {
-        let mut automaton = Self {
+        let first = Validator::new(stage, me);
+        Self {
             me,
-            validators: Interner::new(),
-            states: Vec::new(),
+            states: vec![State::of(&first, stage)],
+            validators: Validators::new(first),
             broken: Vec::new(),
+            broken_steps: BTreeMap::new(),
             bursts: Interner::new(),
             known: Vec::new(),
             steps: 0,
-            marks: Vec::new(),
+            marks: vec![0],
             mark: 0,
-        };
-        let first = Validator::new(stage, me);
-        automaton.add(stage, first);
-        automaton
+        }
     }
 
     /// Distinct states so far.
@@ -88,27 +124,37 @@ impl Automaton {
         self.validators.len()
     }
 
-    pub(super) fn core(&self, id: Id) -> &Core {
-        &self.validators.get(id).core
-    }
-
-    /// The view of the highest Finalization that the validator knows.
-    pub(super) fn floor(&self, id: Id) -> u64 {
-        self.core(id).snapshot().floor.get()
+    /// How far the validator in a state got.
+    pub(super) fn standing(&self, id: Id) -> Standing {
+        self.states[id as usize].standing
     }
 
     /// The validator in a state.
-    pub(super) fn validator(&self, id: Id) -> &Validator {
-        self.validators.get(id)
+    pub(super) fn validator(&mut self, stage: &mut Stage, forge: &mut Forge, id: Id) -> &Validator {
+        let me = self.me;
+        self.validators.get(id, |before, origin| {
+            let stepped = before.apply(stage, forge, me, Label::of(origin.step));
+            let mut stepped = stepped.expect("it led somewhere the first time");
+            match origin.crash {
+                None => stepped.after,
+                Some(place) => stepped.crashed.swap_remove(usize::from(place)).0,
+            }
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn keep_at_most(&mut self, count: usize) {
+        self.validators.keep_at_most(count);
     }
 
     /// The certificates that it holds and gives to whoever asks.
-    pub(super) fn held(&mut self, stage: &Stage, forge: &mut Forge, id: Id) -> Labels {
+    pub(super) fn held(&mut self, stage: &mut Stage, forge: &mut Forge, id: Id) -> Labels {
         if let Some(known) = self.states[id as usize].held {
             return known;
         }
         let mut labels = Labels::default();
-        for certificate in self.validators.get(id).held(stage, self.me) {
+        let me = self.me;
+        for certificate in self.validator(stage, forge, id).held(stage, me) {
             if let Some(label) = forge.label(stage, certificate) {
                 labels.insert(label);
             }
@@ -131,84 +177,73 @@ impl Automaton {
         &self.broken[index as usize]
     }
 
-    fn add(&mut self, stage: &Stage, validator: Validator) -> Id {
-        let (sent, crashes, finals) = (validator.sent, validator.crashes, validator.finals(stage));
-        let (id, new) = self.validators.add(validator);
+    fn add(&mut self, stage: &Stage, validator: Validator, origin: Origin) -> Id {
+        let state = State::of(&validator, stage);
+        let (id, new) = self.validators.add(validator, origin);
         if new {
-            self.states.push(State {
-                sent,
-                crashes,
-                finals,
-                edges: Vec::new(),
-                held: None,
-                crashes_within: Vec::new(),
-            });
+            self.states.push(state);
             self.marks.push(0);
         }
         id
     }
 
-    fn complain(&mut self, broken: Option<String>) -> Option<u32> {
-        let what = broken?;
+    /// Remembers what went wrong in a step, if something did.
+    fn complain(&mut self, step: (Id, u8, Id), broken: Option<String>) {
+        let Some(what) = broken else { return };
         let known = self.broken.iter().position(|known| *known == what);
         let index = known.unwrap_or(self.broken.len());
         if known.is_none() {
             self.broken.push(what);
         }
-        Some(u32::try_from(index).expect("few kinds of complaints"))
+        self.broken_steps.insert(step, u32::try_from(index).expect("few kinds of complaints"));
+    }
+
+    /// What went wrong in a step.
+    fn broken(&self, from: Id, edge: Edge) -> Option<u32> {
+        if self.broken.is_empty() { None } else { self.broken_steps.get(&(from, edge.label, edge.to)).copied() }
+    }
+
+    /// Takes the step with a label from a state, if that was not done before.
+    fn explore(&mut self, stage: &mut Stage, forge: &mut Forge, from: Id, label: u8) {
+        if self.states[from as usize].known.contains_number(label) {
+            return;
+        }
+        self.states[from as usize].known.insert(Label::of(label));
+        let me = self.me;
+        let Some(stepped) = self.validator(stage, forge, from).apply(stage, forge, me, Label::of(label)) else {
+            return;
+        };
+        self.steps += 1;
+        let to = self.add(stage, stepped.after, Origin { from, step: label, crash: None });
+        if to != from || stepped.broken.is_some() {
+            let edges = &mut self.states[from as usize].edges;
+            let place = edges.partition_point(|edge| edge.label < label);
+            edges.insert(place, Edge { label, to });
+        }
+        self.complain((from, label, to), stepped.broken);
+        for (place, (crashed, broken)) in (0..).zip(stepped.crashed) {
+            let to = self.add(stage, crashed, Origin { from, step: label, crash: Some(place) });
+            self.states[from as usize].crashes_within.push(Edge { label, to });
+            self.complain((from, label, to), broken);
+        }
     }
 
     /// Where a label leads from a state; the state itself if nowhere.
-    fn edge(&mut self, stage: &mut Stage, forge: &mut Forge, from: Id, number: u8) -> Edge {
-        let unknown = Edge { to: UNKNOWN, broken: None };
-        let edges = &mut self.states[from as usize].edges;
-        if edges.len() <= usize::from(number) {
-            edges.resize(usize::from(number) + 1, unknown);
-        }
-        let known = edges[usize::from(number)];
-        if known.to != UNKNOWN {
-            return known;
-        }
-        let stepped = self.validators.get(from).apply(stage, forge, self.me, Label::of(number));
-        let mut edge = Edge { to: from, broken: None };
-        if let Some(stepped) = stepped {
-            self.steps += 1;
-            let broken = self.complain(stepped.broken);
-            edge = Edge { to: self.add(stage, stepped.after), broken };
-            for (crashed, broken) in stepped.crashed {
-                let within = Edge { broken: self.complain(broken), to: self.add(stage, crashed) };
-                self.states[from as usize].crashes_within.push((number, within));
-            }
-        }
-        self.states[from as usize].edges[usize::from(number)] = edge;
-        edge
-    }
-
-    /// Where a label leads from a state.
     pub(super) fn next(&mut self, stage: &mut Stage, forge: &mut Forge, from: Id, label: Label) -> Id {
-        self.edge(stage, forge, from, label.number()).to
+        self.explore(stage, forge, from, label.number());
+        let edges = &self.states[from as usize].edges;
+        edges.iter().find(|edge| edge.label == label.number()).map_or(from, |edge| edge.to)
     }
 
     /// Every step from a state with one of these labels, crashes within the step included if there may be any.
-    fn steps_from(
-        &mut self,
-        stage: &mut Stage,
-        forge: &mut Forge,
-        from: Id,
-        labels: &Labels,
-        out: &mut Vec<(u8, Edge)>,
-    ) {
+    fn steps_from(&mut self, stage: &mut Stage, forge: &mut Forge, from: Id, labels: &Labels, out: &mut Vec<Edge>) {
+        for label in labels.without(&self.states[from as usize].known).numbers() {
+            self.explore(stage, forge, from, label);
+        }
+        let State { edges, crashes_within, .. } = &self.states[from as usize];
+        let within: &[Edge] = if labels.contains(Label::Crash) { crashes_within } else { &[] };
         out.clear();
-        for number in labels.numbers() {
-            let edge = self.edge(stage, forge, from, number);
-            if edge.to != from || edge.broken.is_some() {
-                out.push((number, edge));
-            }
-        }
-        if labels.contains(Label::Crash) {
-            let within = &self.states[from as usize].crashes_within;
-            out.extend(within.iter().filter(|(number, _)| labels.contains(Label::of(*number))));
-        }
+        out.extend(edges.iter().chain(within).filter(|edge| labels.contains_number(edge.label)));
     }
 
     /// The states that silent steps lead to from this one, in the order of their distance, each with the place in the
@@ -223,16 +258,16 @@ impl Automaton {
         let mut at = 0;
         while let Some((state, ..)) = reach.silent.get(at).copied() {
             self.steps_from(stage, forge, state, labels, &mut steps);
-            for (number, edge) in &steps {
-                if let Some(broken) = edge.broken {
-                    reach.broken.get_or_insert((state, *number, broken));
+            for edge in &steps {
+                if let Some(broken) = self.broken(state, *edge) {
+                    reach.broken.get_or_insert((state, edge.label, broken));
                 }
                 let to = edge.to as usize;
                 if self.states[to].sent != sent {
-                    reach.sending.push((edge.to, at, *number));
+                    reach.sending.push((edge.to, at, edge.label));
                 } else if self.marks[to] != mark {
                     self.marks[to] = mark;
-                    reach.silent.push((edge.to, at, *number));
+                    reach.silent.push((edge.to, at, edge.label));
                 }
             }
             at += 1;
@@ -242,6 +277,9 @@ impl Automaton {
 
     /// What a validator can become until its next vote leaves, while exactly these labels are possible.
     pub(super) fn burst(&mut self, stage: &mut Stage, forge: &mut Forge, from: Id, labels: &Labels) -> Rc<Burst> {
+        if self.bursts.len() >= BURSTS_MAX {
+            (self.bursts, self.known) = (Interner::new(), Vec::new());
+        }
         let (key, new) = self.bursts.add((from, *labels));
         if !new {
             return Rc::clone(&self.known[key as usize]);

@@ -54,7 +54,7 @@ impl Exploration {
         counting.states += 1;
         let me = self.automata[kind].me;
         let sent = self.automata[kind].sent(id);
-        for view in self.automata[kind].floor(id) + 1..=self.stage.views {
+        for view in self.automata[kind].standing(id).floor + 1..=self.stage.views {
             let blocks: Vec<BlockId> =
                 self.stage.block_ids().filter(|block| self.stage.block(*block).view == view).collect();
             for block in &blocks {
@@ -93,8 +93,9 @@ impl Exploration {
     /// Lets the votes of a case arrive one after the other.
     fn arrive(&mut self, kind: usize, id: Id, case: &Case, counting: &mut Counting) {
         let me = self.automata[kind].me;
-        let mut core = self.automata[kind].core(id).clone();
-        let held = self.automata[kind].held(&self.stage, &mut self.forge, id);
+        let Self { automata, stage, forge, .. } = &mut *self;
+        let mut core = automata[kind].validator(stage, forge, id).core.clone();
+        let held = automata[kind].held(stage, forge, id);
         if self.contradicts(&held, case) {
             return;
         }
@@ -175,7 +176,7 @@ impl Exploration {
         let Self { automata, stage, forge, .. } = self;
         let automaton = &mut automata[kind];
         let to = labels.iter().fold(id, |at, label| automaton.next(stage, forge, at, *label));
-        let (votes, certificate) = (core.snapshot(), automaton.core(to).snapshot());
+        let (votes, certificate) = (core.snapshot(), automaton.validator(stage, forge, to).core.snapshot());
         if (votes.view, votes.floor, votes.final_block)
             != (certificate.view, certificate.floor, certificate.final_block)
         {

@@ -30,7 +30,8 @@ pub fn count_foreign(bounds: &Bounds) -> Counting {
 impl Exploration {
     fn count_foreign_in(&mut self, kind: usize, id: Id, counting: &mut Counting) {
         counting.states += 1;
-        let (me, validator) = (self.automata[kind].me, self.automata[kind].validator(id).clone());
+        let Self { automata, stage, forge, .. } = &mut *self;
+        let (me, validator) = (automata[kind].me, automata[kind].validator(stage, forge, id).clone());
         let mine = validator.epoch();
         // What is repeated from time to time is repeated now, and not again while the clock stands.
         let mut core = validator.core.clone();

@@ -107,14 +107,22 @@ impl Labels {
     }
 
     pub(super) const fn contains(&self, label: Label) -> bool {
-        let number = label.number();
-        self.0[number as usize / 64] >> (number % 64) & 1 == 1
+        self.contains_number(label.number())
     }
 
     pub(super) fn union(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
             *mine |= theirs;
         }
+    }
+
+    pub(super) const fn contains_number(&self, number: u8) -> bool {
+        self.0[number as usize / 64] >> (number % 64) & 1 == 1
+    }
+
+    /// Those of this set that are not in another one.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        Self(std::array::from_fn(|index| self.0[index] & !other.0[index]))
     }
 
     /// The numbers of the labels in the set, ascending.

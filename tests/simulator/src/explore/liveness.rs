@@ -9,6 +9,7 @@
 
 use super::label::{Label, Labels};
 use super::stage::{Stage, Votes};
+use super::succession::NEXT;
 use super::table::Id;
 use super::world::Exploration;
 
@@ -26,10 +27,10 @@ impl Exploration {
                 break;
             }
         }
-        let validators = || now.iter().zip(&self.kinds).map(|(state, kind)| self.automata[*kind].validator(*state));
-        let views: Vec<(u64, u64)> = validators().map(|it| (it.epoch().get(), it.view())).collect();
-        let entered = validators().filter(|validator| validator.entered).count();
-        if validators().any(|validator| !validator.is_through(&self.stage)) {
+        let standings = || now.iter().zip(&self.kinds).map(|(state, kind)| self.automata[*kind].standing(*state));
+        let views: Vec<(u64, u64)> = standings().map(|it| (it.epoch.get(), it.view)).collect();
+        let entered = standings().filter(|it| it.epoch == NEXT).count();
+        if standings().any(|it| !it.is_through) {
             return self.violate(id, format!("stuck: the honest validators end in epochs and views {views:?}"), None);
         }
         if entered > 0 && entered < views.len() {
@@ -64,7 +65,7 @@ impl Exploration {
     /// Whether every honest validator knows a block of this view to be final.
     fn is_final(&self, now: &[Id], view: u64) -> bool {
         let (_, view) = self.stage.at(view);
-        now.iter().zip(&self.kinds).all(|(state, kind)| self.automata[*kind].floor(*state) == view.get())
+        now.iter().zip(&self.kinds).all(|(state, kind)| self.automata[*kind].standing(*state).floor == view.get())
     }
 
     /// Everybody gets everything that honest validators sent or hold, and whoever may propose does.
@@ -91,7 +92,7 @@ impl Exploration {
         let sent: Vec<_> = now.iter().zip(&self.kinds).map(|(state, kind)| self.automata[*kind].sent(*state)).collect();
         let mut labels = self.deliverable(&sent, false);
         for (state, kind) in now.iter().zip(&self.kinds) {
-            let held = self.automata[*kind].held(&self.stage, &mut self.forge, *state);
+            let held = self.automata[*kind].held(&mut self.stage, &mut self.forge, *state);
             labels.union(&held);
         }
         labels

@@ -49,17 +49,22 @@ impl Hasher for Mixer {
     }
 }
 
-/// Distinct values by number, and numbers by value.
+fn mixed(value: &impl Hash) -> usize {
+    let mut mixer = Mixer::default();
+    value.hash(&mut mixer);
+    mixer.finish() as usize
+}
+
+/// Distinct values by number, and numbers by value. Beside each value it takes at most 11 bytes.
 pub(super) struct Interner<T> {
     values: Vec<T>,
-    hashes: Vec<u64>,
     /// Open addressing: the number of the value that belongs near this place.
     places: Vec<Id>,
 }
 
 impl<T: Hash + Eq> Interner<T> {
     pub(super) fn new() -> Self {
-        Self { values: Vec::new(), hashes: Vec::new(), places: vec![EMPTY; 64] }
+        Self { values: Vec::new(), places: vec![EMPTY; 64] }
     }
 
     /// How many distinct values there are.
@@ -74,24 +79,20 @@ impl<T: Hash + Eq> Interner<T> {
 
     /// The value's number, and whether it is new.
     pub(super) fn add(&mut self, value: T) -> (Id, bool) {
-        if self.values.len() * 2 >= self.places.len() {
+        if self.values.len() * 4 >= self.places.len() * 3 {
             self.grow();
         }
-        let mut mixer = Mixer::default();
-        value.hash(&mut mixer);
-        let hash = mixer.finish();
         let mask = self.places.len() - 1;
-        let mut place = hash as usize & mask;
+        let mut place = mixed(&value) & mask;
         loop {
             let id = self.places[place];
             if id == EMPTY {
                 let id = Id::try_from(self.values.len()).expect("fewer values than numbers: memory ends before");
                 self.places[place] = id;
                 self.values.push(value);
-                self.hashes.push(hash);
                 return (id, true);
             }
-            if self.hashes[id as usize] == hash && self.values[id as usize] == value {
+            if self.values[id as usize] == value {
                 return (id, false);
             }
             place = (place + 1) & mask;
@@ -101,8 +102,8 @@ impl<T: Hash + Eq> Interner<T> {
     fn grow(&mut self) {
         let mask = self.places.len() * 2 - 1;
         let mut places = vec![EMPTY; mask + 1];
-        for (id, hash) in self.hashes.iter().enumerate() {
-            let mut place = *hash as usize & mask;
+        for (id, value) in self.values.iter().enumerate() {
+            let mut place = mixed(value) & mask;
             while places[place] != EMPTY {
                 place = (place + 1) & mask;
             }

@@ -3,6 +3,7 @@
 use super::properties::Rules;
 use super::stage::{Stage, Votes};
 use super::validator::may_sign;
+use super::world::Exploration;
 use super::{Bounds, Report, count, count_foreign, run};
 
 fn check(bounds: &Bounds) -> Report {
@@ -94,6 +95,18 @@ fn votes_one_by_one_form_the_certificates_of_the_specification() {
                 counting.wrong
             );
         }
+    }
+}
+
+/// An exploration that keeps hardly any whole validator finds what one finds that keeps all of them.
+#[test]
+fn validators_that_are_not_kept_are_made_again_and_are_the_same() {
+    for bounds in [Bounds::new(1, Some(0), true), Bounds { crashes: 1, ..Bounds::new(1, None, true) }] {
+        let mut exploration = Exploration::new(&bounds);
+        exploration.automata.iter_mut().for_each(|automaton| automaton.keep_at_most(3));
+        let report = exploration.run(&bounds, &mut || true);
+        assert!(report.complete && report.validators > 100, "{report}");
+        assert_eq!(report, check(&bounds));
     }
 }
 

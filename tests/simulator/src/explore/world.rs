@@ -12,7 +12,7 @@ use super::table::{Id, Interner};
 use super::{Bounds, Report, Violation};
 
 /// Honest validators at most.
-const HONEST_MAX: usize = 8;
+const HONEST_MAX: usize = 4;
 /// Violations that are reported at most; one is too many.
 const VIOLATIONS_MAX: usize = 8;
 /// How often, in worlds, the caller is asked whether to go on.

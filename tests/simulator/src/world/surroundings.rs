@@ -12,6 +12,8 @@ use crate::writer::Command;
 
 /// How often clients send something while everything works, in milliseconds.
 const CALM_EVERY_MS: u64 = 50;
+/// What a log of votes may be compacted to: as much as is appended before a compaction where nothing smaller is drawn.
+const COMPACTED_BYTES_MAX: usize = 8 << 20;
 /// Steps between two looks at what a replica holds.
 const LOOK_EVERY: u64 = 64;
 
@@ -112,7 +114,10 @@ impl World {
         match action {
             Action::AppendVote { lsn, record } => running.votes.post(Command::Append(lsn, encode(&*record))),
             Action::CompactVotes { lsn, records } => {
-                running.votes.post(Command::Replace(lsn, records.iter().map(encode).collect()));
+                let records: Vec<Vec<u8>> = records.iter().map(encode).collect();
+                let bytes = records.iter().map(Vec::len).sum();
+                running.votes.post(Command::Replace(lsn, records));
+                self.needs_disk(place, bytes);
             }
             Action::AppendBatch { lsn, batch } => running.batches.post(Command::Append(lsn, encode(&*batch))),
             Action::CompactBatches { lsn, batches } => {
@@ -140,6 +145,18 @@ impl World {
             }
             Action::Note(note) => self.note(place, &note),
         }
+    }
+
+    /// What a log of votes is compacted to fits on a disk. Of a validator that lies the disk is full: the power goes.
+    fn needs_disk(&mut self, place: usize, bytes: usize) {
+        if bytes <= COMPACTED_BYTES_MAX {
+            return;
+        }
+        if self.checker.is_honest(self.nodes[place].index) {
+            let told = self.describe();
+            self.checker.fail(format!("place {place} needs {bytes} bytes for a compacted log of votes: {told}"));
+        }
+        self.nodes[place].power = Some(0);
     }
 
     fn note(&mut self, place: usize, note: &Note) {
