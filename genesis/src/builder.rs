@@ -29,7 +29,7 @@ impl GenesisBuilder {
             genesis_time: time_text(time),
             consensus: ConsensusEntry {
                 f: 0,
-                fast_path: false,
+                fast_path: true,
                 delta_ms: consensus.delta_ms,
                 min_block_interval_ms: consensus.min_block_interval_ms,
                 k: consensus.k,
@@ -65,7 +65,7 @@ impl GenesisBuilder {
         self
     }
 
-    /// All but p equal notarize votes make a block final.
+    /// Whether all but p equal Notarize votes make a block final; without this, they do.
     pub const fn fast_path(mut self, fast_path: bool) -> Self {
         self.document.consensus.fast_path = fast_path;
         self

@@ -78,7 +78,7 @@ pub struct Document {
 pub struct ConsensusEntry {
     /// Validators that may be faulty.
     pub f: u16,
-    /// Whether blocks may become final one round earlier. Not available in this version.
+    /// Whether a block is final after two message delays when all but p validators answer (specification, section 12).
     pub fast_path: bool,
     /// The bound on a message's delay.
     pub delta_ms: u32,

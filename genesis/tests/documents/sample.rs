@@ -46,6 +46,7 @@ pub(crate) fn builder() -> GenesisBuilder {
     let policy_key = |index, weight| PolicyKeyEntry { public_key: account_key(index).to_string(), weight };
     let mut builder = GenesisBuilder::new(CHAIN_ID, false, TimeMs::new(1_795_219_200_000))
         .prefix("acme")
+        .fast_path(false)
         .asset(asset("USD", "US dollar", 2))
         .asset(asset("EUR", "Euro", 2))
         .account(AccountEntry {

@@ -445,7 +445,7 @@ fn new(options: &Options) -> Description {
         seed: options.seed.clone().unwrap_or_else(|| SEED_DEFAULT.to_owned()),
         validators: options.validators.unwrap_or(VALIDATORS_DEFAULT),
         accounts: options.accounts.unwrap_or(ACCOUNTS_DEFAULT),
-        fast_path: options.fast_path,
+        fast_path: options.fast_path.unwrap_or(true),
         base_port: options.base_port.unwrap_or(BASE_PORT_DEFAULT),
         is_ephemeral: options.is_ephemeral,
     }
@@ -470,8 +470,9 @@ fn resumed(layout: &Layout, kept: Description, options: &Options) -> Result<Desc
     if let Some(given) = options.seed.as_ref().filter(|given| **given != kept.seed) {
         return Err(differs("--seed", &kept.seed, given));
     }
-    if options.fast_path && !kept.fast_path {
-        return Err(differs("--fast-path", &"off", &"on"));
+    if let Some(given) = options.fast_path.filter(|given| *given != kept.fast_path) {
+        let word = |is_on| if is_on { "on" } else { "off" };
+        return Err(differs("--fast-path", &word(kept.fast_path), &word(given)));
     }
     if options.is_ephemeral && !kept.is_ephemeral {
         return Err(differs("data", &"that is kept", &"removed at the end"));

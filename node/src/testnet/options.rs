@@ -40,7 +40,7 @@ pub struct Options {
     /// Funded accounts, 1 to [`ACCOUNTS_MAX`].
     pub accounts: Option<u16>,
     /// Whether a new network finalizes in two message delays when all validators answer (`consensus.fastPath`).
-    pub fast_path: bool,
+    pub fast_path: Option<bool>,
     /// The text that all keys are derived from; at most [`SEED_BYTES_MAX`] bytes.
     pub seed: Option<String>,
     /// The port of the first node's JSON-RPC; the others follow, and p2p is 100 higher. 0 takes free ones.
@@ -68,7 +68,7 @@ impl Options {
             dir,
             validators: None,
             accounts: None,
-            fast_path: false,
+            fast_path: None,
             seed: None,
             base_port: None,
             ready_timeout: READY_TIMEOUT_DEFAULT,

@@ -45,7 +45,7 @@ impl Network {
 
     /// Makes a network of so many validators and observers.
     pub(crate) fn with_observers(validators: u16, observers: u16) -> Self {
-        Self::with(validators, observers, ACCOUNTS, false)
+        Self::with(validators, observers, ACCOUNTS, true)
     }
 
     /// Makes a network of so many validators, with the fast path on or off.
@@ -55,7 +55,7 @@ impl Network {
 
     /// Makes a network of so many validators and funded accounts.
     pub(crate) fn with_accounts(validators: u16, accounts: u16) -> Self {
-        Self::with(validators, 0, accounts, false)
+        Self::with(validators, 0, accounts, true)
     }
 
     /// Makes a network of so many validators, of which a transaction can be ordered for so many milliseconds.
@@ -65,7 +65,7 @@ impl Network {
 
     /// The same with observers, and with so many more accounts, whose keys nobody has.
     pub(crate) fn with_window_and(validators: u16, window_ms: u32, observers: u16, accounts: u32) -> Self {
-        let made = Self::with(validators, observers, ACCOUNTS, false);
+        let made = Self::with(validators, observers, ACCOUNTS, true);
         let path = made.folder.path().join("devnet/genesis.json");
         let mut document: serde_json::Value =
             serde_json::from_slice(&fs::read(&path).expect("it is there")).expect("it is JSON");
@@ -88,7 +88,8 @@ impl Network {
         let mut command = program();
         command.args(["genesis", "new", "--dev", "--seed", SEED, "--validators", &validators.to_string()]);
         command.args(["--observers", &observers.to_string(), "--accounts", &accounts.to_string()]);
-        command.args(fast_path.then_some("--fast-path"));
+        // What is the default is left to the program.
+        command.args((!fast_path).then_some("--fast-path=off"));
         // The validators are met at the first ports; the windows of all nodes have the ports after those.
         let p2p_port = free_ports(2 * validators + observers);
         command.args(["--p2p-base-port", &p2p_port.to_string(), "--dir"]);

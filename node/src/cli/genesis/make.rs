@@ -8,6 +8,7 @@ use althing_genesis::{
 };
 use althing_types::TimeMs;
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use serde_json::json;
 
 use crate::cli::Exit;
@@ -34,9 +35,10 @@ pub(crate) struct New {
     /// Validators that may be faulty [default: as many as possible]
     #[arg(long, value_name = "F")]
     faulty: Option<u16>,
-    /// Final after two message delays when all validators but a few answer (docs/genesis.md)
-    #[arg(long)]
-    fast_path: bool,
+    /// Whether a block is final after two message delays when all validators but a few answer [default: on]
+    #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on",
+        value_parser = BoolishValueParser::new())]
+    fast_path: Option<bool>,
     /// The bound on a message's delay in milliseconds [default: 250]
     #[arg(long, value_name = "MS")]
     delta_ms: Option<u32>,
@@ -155,7 +157,9 @@ fn finish(arguments: &New, mut builder: GenesisBuilder) -> Result<Genesis, Failu
     if let Some(faulty) = arguments.faulty {
         builder = builder.faulty(faulty);
     }
-    builder = builder.fast_path(arguments.fast_path);
+    if let Some(fast_path) = arguments.fast_path {
+        builder = builder.fast_path(fast_path);
+    }
     if let Some(delta_ms) = arguments.delta_ms {
         builder = builder.delta_ms(delta_ms);
     }

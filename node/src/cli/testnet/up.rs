@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use serde_json::Value;
 
 use super::{DIR_DEFAULT, background, report};
@@ -44,9 +45,11 @@ pub(crate) struct Shape {
     /// Funded accounts, 1 to 1000 [default: 4]
     #[arg(long, value_name = "N", value_parser = accounts())]
     accounts: Option<u16>,
-    /// Final after two message delays when all validators answer: consensus.fastPath of genesis
-    #[arg(long)]
-    fast_path: bool,
+    /// Whether a block is final after two message delays when all validators answer: consensus.fastPath of genesis
+    /// [default: on]
+    #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on",
+        value_parser = BoolishValueParser::new())]
+    fast_path: Option<bool>,
     /// The text that all keys are derived from; it is no secret [default: dev]
     #[arg(long, value_name = "TEXT")]
     seed: Option<String>,
@@ -111,7 +114,7 @@ impl Shape {
         for (name, value) in numbers {
             arguments.extend(value.map(|value| format!("{name}={value}")));
         }
-        arguments.extend(self.fast_path.then(|| "--fast-path".to_owned()));
+        arguments.extend(self.fast_path.map(|is_on| format!("--fast-path={is_on}")));
         arguments.extend(self.seed.as_ref().map(|seed| format!("--seed={seed}")));
         arguments
     }
@@ -196,21 +199,23 @@ mod tests {
 
     #[test]
     fn another_process_is_given_the_same_shape() {
-        let given = "--validators=7 --accounts=9 --fast-path --seed=-odd --base-port=0 --ready-timeout=5s";
+        let given = "--validators=7 --accounts=9 --fast-path=off --seed=-odd --base-port=0 --ready-timeout=5s";
         let given: Vec<String> = given.split(' ').map(str::to_owned).collect();
         let shape = parsed(&given).expect("valid");
         assert_eq!(shape.seed.as_deref(), Some("-odd"));
         let again = parsed(&shape.arguments()).expect("valid");
         assert_eq!(format!("{shape:?}"), format!("{again:?}"));
         let open = parsed(&[]).expect("valid");
-        assert_eq!((open.validators, open.base_port), (None, None), "what is left open stays open");
+        assert_eq!((open.validators, open.fast_path, open.base_port), (None, None, None), "what is left open stays open");
+        let bare = parsed(&["--fast-path".to_owned()]).expect("valid");
+        assert_eq!((shape.fast_path, bare.fast_path), (Some(false), Some(true)));
         assert_eq!(format!("{open:?}"), format!("{:?}", parsed(&open.arguments()).expect("valid")));
     }
 
     #[test]
     fn what_is_out_of_bounds_is_no_argument() {
         let bad = ["--validators=0", "--validators=17", "--accounts=0", "--accounts=1001", "--base-port=80"];
-        for bad in bad.iter().chain(&["--base-port=65421", "--base-port=x", "--ready-timeout=5"]) {
+        for bad in bad.iter().chain(&["--base-port=65421", "--base-port=x", "--fast-path=maybe", "--ready-timeout=5"]) {
             assert!(parsed(&[(*bad).to_owned()]).is_err(), "{bad}");
         }
         for good in ["--validators=16", "--accounts=1000", "--base-port=65420", "--base-port=1024"] {
