@@ -101,7 +101,7 @@ pub struct P2pConfig {
 pub struct StorageConfig {
     /// Memory that the store uses to keep what was read lately, in MiB. 8 to 65,536; default 64.
     pub cache_mib: u32,
-    /// How much of the past is kept: `archive`, `window:BLOCKS`, `window` or `latest`. Default `archive`.
+    /// How much of the past is kept: `archive`, `window:BLOCKS`, `window` or `latest`. Default `window`.
     pub history: History,
     /// How a node gets to the chain's end that is far from it: `replay` or `snapshot`. Default: `replay` for an archive, which
     /// has to have the past, else `snapshot`.

@@ -19,9 +19,9 @@ impl History {
 }
 
 impl Default for History {
-    /// Everything: what is removed cannot be had back but from a node that keeps more.
+    /// A window: whoever needs all of the past says so, and disks of the others do not fill.
     fn default() -> Self {
-        Self(Retention::Archive)
+        Self(Retention::Window(WINDOW_BLOCKS_DEFAULT))
     }
 }
 
@@ -72,6 +72,7 @@ mod tests {
             assert_eq!(text.parse::<History>().expect(text).to_string(), text);
         }
         assert_eq!("window".parse::<History>().expect("the default").to_string(), "window:100000");
+        assert_eq!(History::default().to_string(), "window:100000");
         for text in ["", "Archive", "window:", "window:63", "window:-1", "window:x", "latest:5", "all"] {
             let refused = text.parse::<History>().expect_err(text);
             assert!(refused.contains("window"), "{refused}");

@@ -35,7 +35,7 @@ fn keeps(network: &Network, index: u16, history: &str) {
 #[test]
 fn validators_that_prune_agree_with_one_that_does_not_and_say_what_is_gone() {
     let network = Network::with_window(VALIDATORS, WINDOW_MS);
-    for (index, history) in (0u16..).zip(["latest", "window:80", "latest"]) {
+    for (index, history) in (0u16..).zip(["latest", "window:80", "latest", "archive"]) {
         keeps(&network, index, history);
     }
     let mut nodes = Nodes::start(&network);

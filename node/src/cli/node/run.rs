@@ -46,11 +46,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "ADDRESS:PORT")]
     p2p_addr: Option<SocketAddr>,
     /// How much of the past is kept: archive, window:BLOCKS, window (100,000 blocks) or latest. What is removed can only
-    /// be had back from a node that keeps more [default: archive]
+    /// be had back from a node that keeps more [default: window]
     #[arg(long, value_name = "MODE")]
     history: Option<History>,
     /// How to get to the end of the chain where it is far: replay every block, or fetch a snapshot of the state and no past
-    /// [default: replay for an archive, else snapshot]
+    /// [default: replay with archive, else snapshot]
     #[arg(long, value_name = "HOW")]
     join: Option<Join>,
     /// A configuration file [default: HOME/config/config.toml, if it is there]
