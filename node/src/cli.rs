@@ -5,6 +5,7 @@
 
 mod account;
 mod amount;
+mod backup;
 mod bench;
 mod evidence;
 mod exit;
@@ -110,13 +111,17 @@ enum Command {
     /// Show and verify who provably misbehaved
     #[command(subcommand)]
     Evidence(evidence::Command),
-    /// Write the chain of a stopped node to one file
+    /// Write the chain of a node to one file
     Export(export::Export),
     /// Audit a whole chain, offline, with the genesis document alone
     Verify(verify::Verify),
     /// The state of a node in one file, and nodes that begin with one
     #[command(subcommand)]
     Snapshot(snapshot::Command),
+    /// Add what a node has new to a backup; the node may run
+    Backup(backup::Backup),
+    /// Begin a stopped node with a backup, every part of which is verified
+    Restore(Box<backup::Restore>),
     /// Measure how much a network takes, and how fast
     #[command(subcommand)]
     Bench(bench::Command),
@@ -159,6 +164,8 @@ fn run(cli: Cli) -> Exit {
         Command::Export(export) => export.run(home, &output),
         Command::Verify(verify) => verify.run(home, &output),
         Command::Snapshot(command) => snapshot::run(command, home, &output),
+        Command::Backup(backup) => backup.run(home, &output),
+        Command::Restore(restore) => restore.run(home, &output),
         Command::Bench(command) => bench::run(command, home, &output),
         Command::Rpc(rpc) => rpc.run(&output),
         Command::Completions { shell } => program::completions(shell, &output),

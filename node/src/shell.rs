@@ -44,7 +44,7 @@ mod turns;
 mod window;
 
 pub use data_folder::{DataError, Owner};
-pub use join::{RestoreFailure, restore_snapshot};
+pub use join::{RestoreFailure, RestoredTo, restore_backup, restore_snapshot};
 pub use p2p::P2pError;
 pub use past::{Recovery, begin, recover_votes};
 pub use start::{Identity, Node, NodeOptions, StartError};

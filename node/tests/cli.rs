@@ -250,7 +250,7 @@ fn invalid_documents_name_the_field() {
     bench.devnet("net", "a");
     let good = bench.read("net/genesis.json");
     for (old, new, path) in [
-        ("\"fastPath\": false", "\"fastPath\": 1", "consensus.fastPath: invalid type: integer"),
+        ("\"fastPath\": true", "\"fastPath\": 1", "consensus.fastPath: invalid type: integer"),
         ("\"deltaMs\": 250", "\"deltaMs\": 250, \"deltaNs\": 1", "consensus.deltaNs: unknown field"),
         ("\"USD\": \"1000000000000\"", "\"GBP\": \"1\"", "accounts[0].balances.GBP"),
     ] {

@@ -4,6 +4,7 @@
 mod adversity;
 mod amnesia;
 mod audit;
+mod backups;
 mod bad_disk;
 mod bad_input;
 mod bench;

@@ -51,7 +51,7 @@ impl<S: OrderedStore> Reader<S> {
         if headers.len() > LINK_MAX || headers.iter().any(|header| header.epoch > Epoch::ZERO || header.ends_epoch()) {
             return Ok(None);
         }
-        let Some(cut) = self.stored_cut(floor)? else { return Ok(None) };
+        let Some(cut) = self.cut(floor)? else { return Ok(None) };
         let mut evidence = Vec::new();
         for culprit in self.accused(header.epoch)? {
             let page = self.evidence_against(header.epoch, culprit, None, 1)?;
@@ -83,7 +83,11 @@ impl<S: OrderedStore> Reader<S> {
     }
 
     /// The tips of all lanes after a height; none if what they follow from is not kept.
-    fn stored_cut(&self, height: Height) -> Result<Option<Vec<LaneTip>>, LedgerError> {
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Corrupt`], and what the store says.
+    pub fn cut(&self, height: Height) -> Result<Option<Vec<LaneTip>>, LedgerError> {
         let below = height.get().saturating_sub(height.get().checked_rem(CUT_EVERY).unwrap_or(0));
         // It may be below the lowest height that is kept, and may vanish while it is read.
         self.kept(Height::new(below), self.cut_above(below, height))

@@ -41,6 +41,16 @@ impl StoreSource {
         let store = RocksStore::open_read_only(db, SPACES, RocksOptions::default()).map_err(LedgerError::from)?;
         Self::of(Arc::new(store), genesis)
     }
+
+    /// The same of a store that a node may be writing to. The source holds what was there when it was opened.
+    ///
+    /// # Errors
+    ///
+    /// The store is not there, is damaged, or is of another chain or version.
+    pub fn open_beside(db: &Path, genesis: &Genesis) -> Result<Self, AuditError> {
+        let store = RocksStore::open_beside(db, SPACES, RocksOptions::default()).map_err(LedgerError::from)?;
+        Self::of(Arc::new(store), genesis)
+    }
 }
 
 impl<S: OrderedStore> StoreSource<S> {
@@ -60,16 +70,16 @@ impl<S: OrderedStore> StoreSource<S> {
         })
     }
 
-    /// Leaves out what the node stored of each execution, and all heights but these. The cut below the first one is put
-    /// together from the bodies below it.
+    /// Leaves out what the node stored of each execution, and all heights but these.
     pub fn only(mut self, first: Height, last: Height) -> Result<Self, AuditError> {
-        let missing = |height| AuditError::from(Fault::Missing { height, what: "the block".to_owned() });
+        let below = first.previous();
+        let missing = |what: &str| Fault::Missing { height: below, what: what.to_owned() };
         (self.with_results, self.last) = (false, last.min(self.last));
-        while self.next < first && self.next <= self.last {
-            let block = self.reader.block(self.next)?.ok_or_else(|| missing(self.next))?;
-            self.advance(&block);
-        }
-        self.first = first;
+        let header = self.reader.header(below)?.ok_or_else(|| missing("the header"))?;
+        let is_fresh = below == Height::ZERO || header.ends_epoch();
+        let cut = if is_fresh { Some(Vec::new()) } else { self.reader.cut(below)? };
+        self.cut = cut.ok_or_else(|| missing("where the lanes stand after it"))?;
+        (self.first, self.next) = (first, first);
         Ok(self)
     }
 

@@ -1,4 +1,4 @@
-//! `althing export`: the chain of a stopped node in one file, which `althing verify` and others can check.
+//! `althing export`: the chain of a node in one file, which `althing verify` and others can check.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::BufWriter;
@@ -28,11 +28,11 @@ const BUFFER_BYTES: usize = 1 << 20;
   althing export --data net/node-0/data --genesis net/genesis.json --out chain.althing
   althing export --data data --genesis genesis.json --from 200001 --out chain-2.althing
 
-The node must be stopped: its store is locked while it runs. Its folder is read and not changed. The file ends with a block
-that has a certificate of its own; docs/spec/archive.md has its form, byte by byte.
+The node may run and does not notice. Its folder is read and not changed. The file ends with a block that has a certificate
+of its own; docs/spec/archive.md has its form, byte by byte.
 
 Exit codes: 0 written, 1 the file exists or the disk failed, 6 there is no such folder, no such height or no certificate
-yet, 10 the store is damaged, 75 a node uses the store, 78 the store is of another chain or version.")]
+yet, 10 the store is damaged, 78 the store is of another chain or version.")]
 pub(crate) struct Export {
     /// The data folder of the node [default: HOME/data]
     #[arg(long, value_name = "DIR")]
@@ -57,12 +57,12 @@ impl Export {
         if fs::symlink_metadata(&self.out).is_ok() {
             return Err(FileError::Exists { path: self.out }.into());
         }
-        let source = StoreSource::open(&data.join("db"), &genesis).map_err(|error| failed(&data, error))?;
+        let source = StoreSource::open_beside(&data.join("db"), &genesis).map_err(|error| failed(&data, error))?;
         let (first, last) = (Height::new(self.from), self.last(&source).map_err(|error| failed(&data, error))?);
         let head = source.last();
         let last = last.filter(|last| *last >= first).ok_or_else(|| nothing(first, head))?;
         let temporary = Temporary::beside(&self.out)?;
-        let written = write(&temporary, source, &genesis, (first, last), output);
+        let written = write_archive(&temporary, source, &genesis, (first, last), output);
         let (blocks, digest, bytes) = written.map_err(|error| failed(&data, error))?;
         temporary.take_name(&self.out)?;
         if last < head && self.to.is_none() {
@@ -119,7 +119,7 @@ pub(super) fn chain_of(
 }
 
 /// Writes the archive into a file that is not there yet under its name. Returns its blocks, digest and bytes.
-fn write(
+pub(super) fn write_archive(
     temporary: &Temporary,
     source: StoreSource,
     genesis: &Genesis,

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::audit::AuditError;
 use crate::cli::Exit;
+use crate::cli::backup;
 use crate::cli::export::{Temporary, chain_of, failed};
 use crate::cli::failure::Failure;
 use crate::cli::node::{Subject, Whose, not_started};
@@ -232,6 +233,7 @@ impl Restore {
         progress.end();
         let restored = restored.map_err(|error| match error {
             RestoreFailure::Snapshot(error) => why(&data, error),
+            RestoreFailure::Backup(error) => backup::why(&data, error),
             RestoreFailure::Start(error) => not_started(&error, &key_path),
         })?;
         let fields = json!({
@@ -259,7 +261,7 @@ fn fields(path: &Path, summary: &Summary, bytes: u64) -> Value {
 }
 
 /// Why a snapshot was not written, read or restored.
-fn why(data: &Path, error: SnapshotError) -> Failure {
+pub(super) fn why(data: &Path, error: SnapshotError) -> Failure {
     let message = error.to_string();
     match error {
         SnapshotError::Ledger(error) => failed(data, error.into()),

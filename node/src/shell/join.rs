@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use althing_consensus::{Record, refuse_log_behind};
 use althing_genesis::Genesis;
-use althing_ledger::{Head, LedgerError, Reader, Restored, SPACES};
+use althing_ledger::{Head, Ledger, LedgerError, Reader, Restored, SPACES};
 use althing_network::{Class, Misbehaviour, Network, Options, Receiver, Topic, Verdict};
 use althing_storage::{AppendLog as _, RocksOptions, RocksStore, StoreError};
-use althing_types::{Certificate, Height, PublicKey, encode};
+use althing_types::{Certificate, Finalization, Hash, Height, PublicKey, encode};
 use tokio::runtime::Runtime;
 
 use self::fetching::{Ended, Fetching};
@@ -29,6 +29,8 @@ use super::data_folder::{DataError, DataFolder, Owner};
 use super::follow::{Source, Sources};
 use super::p2p;
 use super::start::{StartError, VOTES, decoded, open_log, sources};
+use crate::audit::{Archive, Source as _};
+use crate::backup::{self, Backup, BackupError};
 use crate::config::{Config, Join};
 use crate::snapshot::{self, SnapshotError, SnapshotFile};
 
@@ -141,7 +143,17 @@ impl Joining<'_> {
                 );
                 Ok(())
             }
-            Some(restored) => self.take(&restored),
+            Some(restored) => {
+                self.take(&restored.finalization)?;
+                tracing::info!(
+                    height = restored.height.get(),
+                    state_root = %restored.state_root,
+                    entries = restored.entries,
+                    bytes = restored.bytes,
+                    "joined by a snapshot"
+                );
+                Ok(())
+            }
         }
     }
 
@@ -201,13 +213,17 @@ impl Joining<'_> {
 
     /// The store that is built.
     fn open_store(&self) -> Result<RocksStore, StoreError> {
+        RocksStore::open(&self.folder.joining(), SPACES, self.store_options())
+    }
+
+    fn store_options(&self) -> RocksOptions {
         let cache_bytes = usize::try_from(u64::from(self.config.storage.cache_mib) << 20).unwrap_or(usize::MAX);
-        RocksStore::open(&self.folder.joining(), SPACES, RocksOptions { cache_bytes, ..RocksOptions::default() })
+        RocksOptions { cache_bytes, ..RocksOptions::default() }
     }
 
     /// Puts what was built in the ledger's place. The vote log learns first what makes it final: a log that ends below the
     /// ledger would be taken for an older copy (D10), while a ledger that ends below its log catches up.
-    fn take(&self, restored: &Restored) -> Result<(), StartError> {
+    fn take(&self, finalization: &Finalization) -> Result<(), StartError> {
         if let Some(key) = &self.validator {
             let failed = |error| StartError::Log { name: VOTES, error };
             let (mut log, records) = open_log(VOTES, self.folder, self.genesis, key)?;
@@ -215,18 +231,10 @@ impl Joining<'_> {
                 // Whoever wrote into it would make a lost log look like one that is whole.
                 return Err(StartError::LostVotes { folder: self.folder.votes() });
             }
-            let finalization = Record::Certificate(Certificate::Finalization(restored.finalization.clone()));
+            let finalization = Record::Certificate(Certificate::Finalization(finalization.clone()));
             log.append(&encode(&finalization)).and_then(|_| log.sync()).map_err(failed)?;
         }
-        self.folder.take_joined()?;
-        tracing::info!(
-            height = restored.height.get(),
-            state_root = %restored.state_root,
-            entries = restored.entries,
-            bytes = restored.bytes,
-            "joined by a snapshot"
-        );
-        Ok(())
+        Ok(self.folder.take_joined()?)
     }
 }
 
@@ -267,6 +275,74 @@ pub fn restore_snapshot(
     file: SnapshotFile,
     progress: impl FnMut(u64, u64),
 ) -> Result<Restored, RestoreFailure> {
+    let given = file.summary().height;
+    rebuild(genesis, owner, data, config, given, |store| {
+        let restored = snapshot::restore(store, genesis, file, progress)?;
+        Ok((restored.finalization.clone(), restored))
+    })
+}
+
+/// What a node's ledger was brought to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredTo {
+    /// The last height.
+    pub height: Height,
+    /// The root of the state after it.
+    pub state_root: Hash,
+}
+
+/// Restores a node's ledger from a backup, while the node is stopped: the state that it begins with, if there is one, and all
+/// blocks, which are executed. `progress` hears of each height, and of the last one.
+///
+/// # Errors
+///
+/// As [`restore_snapshot`].
+pub fn restore_backup(
+    genesis: &Genesis,
+    owner: Owner,
+    data: &Path,
+    config: &Config,
+    backup: &Backup,
+    mut progress: impl FnMut(Height, Height),
+) -> Result<RestoredTo, RestoreFailure> {
+    let given = backup.last().ok_or_else(|| BackupError::Nothing { path: backup.folder().to_owned() })?;
+    rebuild(genesis, owner, data, config, given, |store| {
+        let unverified = |what: String| BackupError::Unverified(what);
+        let mut finalization = None;
+        if let Some(base) = &backup.base {
+            let file = SnapshotFile::open(&base.path, genesis)?;
+            let restored = snapshot::restore(store.clone(), genesis, file, |_, _| progress(base.height, given))?;
+            finalization = Some(restored.finalization);
+        }
+        let mut ledger = Ledger::open(store, genesis).map_err(StartError::from)?;
+        let committee = genesis.committee();
+        for segment in &backup.segments {
+            let mut archive = Archive::open(&segment.path, genesis).map_err(BackupError::from)?;
+            if (archive.first(), archive.last()) != (segment.first, segment.last) {
+                let (first, last) = (archive.first(), archive.last());
+                let what = format!("{} holds the heights {first} to {last}", segment.path.display());
+                return Err(unverified(what).into());
+            }
+            let last = backup::replay(&mut ledger, &mut archive, &committee, |height| progress(height, given))?;
+            finalization = last.or(finalization);
+        }
+        let head = ledger.head();
+        let height = head.header.height;
+        let finalization = finalization.filter(|_| height == given);
+        let finalization = finalization.ok_or_else(|| unverified(format!("it ends at height {height}")))?;
+        Ok((finalization, RestoredTo { height, state_root: head.summary.state_root }))
+    })
+}
+
+/// Builds another ledger for a stopped node, which takes the place of its own once it is whole, if it ends above that.
+fn rebuild<T>(
+    genesis: &Genesis,
+    owner: Owner,
+    data: &Path,
+    config: &Config,
+    given: Height,
+    build: impl FnOnce(Arc<RocksStore>) -> Result<(Finalization, T), RestoreFailure>,
+) -> Result<T, RestoreFailure> {
     let folder = DataFolder::open(data, &genesis.hash(), owner).map_err(StartError::from)?;
     let validator = match owner {
         Owner::Validator(key) => {
@@ -286,31 +362,35 @@ pub fn restore_snapshot(
         }
         Found::Nothing | Found::Unclear => Height::ZERO,
     };
-    let given = file.summary().height;
     if given <= ours {
         return Err(SnapshotError::NotAhead { ours, given }.into());
     }
     folder.forget_joining().map_err(StartError::from)?;
-    let store = joining.open_store().map_err(StartError::from)?;
-    let restored = snapshot::restore(Arc::new(store.clone()), genesis, file, progress);
-    let restored = match restored {
-        Ok(restored) => restored,
+    // Whatever ends the process in between, it is begun anew; so nothing is synced before the end.
+    let store = RocksStore::open_scratch(&folder.joining(), SPACES, joining.store_options());
+    let store = store.map_err(StartError::from)?;
+    let built = build(Arc::new(store.clone()));
+    let (finalization, built) = match built {
+        Ok(built) => built,
         Err(error) => {
             drop(store);
             folder.forget_joining().map_err(StartError::from)?;
-            return Err(error.into());
+            return Err(error);
         }
     };
     store.flush().map_err(StartError::from)?;
     drop(store);
-    joining.take(&restored)?;
+    joining.take(&finalization)?;
     folder.bind(&genesis.hash()).map_err(StartError::from)?;
-    Ok(restored)
+    Ok(built)
 }
 
-/// Why a snapshot in a file was not restored.
+/// Why a snapshot in a file, or a backup, was not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreFailure {
+    /// The backup, or what stands in it.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The file, or what stands in it.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),

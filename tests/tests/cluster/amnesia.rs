@@ -14,7 +14,7 @@ use super::process::{Home, Process, begin, finished, log_of, offline};
 use super::rpc::call;
 
 /// How long a validator may take to recover: a few messages, and views that end by their timers while another one is away.
-const LONG: Duration = Duration::from_secs(60);
+pub(super) const LONG: Duration = Duration::from_secs(60);
 
 /// Runs a command on the data folder of a validator that does not run.
 fn on_folder(home: &Home, arguments: &[&str]) -> Output {
@@ -41,7 +41,7 @@ fn causes(nodes: &Nodes, index: usize) -> Vec<String> {
     all.filter_map(|finding| finding["cause"].as_str().map(str::to_owned)).collect()
 }
 
-fn names(nodes: &Nodes, index: usize, cause: &str) -> bool {
+pub(super) fn names(nodes: &Nodes, index: usize, cause: &str) -> bool {
     causes(nodes, index).iter().any(|named| named == cause)
 }
 

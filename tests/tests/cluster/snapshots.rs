@@ -20,20 +20,20 @@ fn snapshot(arguments: &[&str]) -> Output {
     finished(command)
 }
 
-fn json(output: &Output) -> Value {
+pub(super) fn json(output: &Output) -> Value {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("it is JSON")
 }
 
 /// The exit code and the symbol of a refusal.
-fn refusal(output: &Output) -> (i32, String) {
+pub(super) fn refusal(output: &Output) -> (i32, String) {
     let text = String::from_utf8_lossy(&output.stderr);
     let error: Value = serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap_or_default();
     let symbol = error["error"]["symbol"].as_str().or(error["symbol"].as_str()).unwrap_or(&text).to_owned();
     (output.status.code().expect("it ended by itself"), symbol)
 }
 
-fn text(path: &Path) -> &str {
+pub(super) fn text(path: &Path) -> &str {
     path.to_str().expect("it is text")
 }
 

@@ -21,9 +21,9 @@ use crate::audit::{Archive, ArchiveWriter, Audit, AuditError, Entry, Report, Sou
 /// The text that all keys follow from.
 const SEED: &str = "audit";
 /// Blocks of the chain.
-pub(super) const HEIGHTS: u64 = 8;
+pub(crate) const HEIGHTS: u64 = 8;
 /// The height that has no certificate of its own.
-pub(super) const BARE: u64 = 3;
+pub(crate) const BARE: u64 = 3;
 /// Transactions of a batch.
 pub(super) const EACH: usize = 3;
 
@@ -50,13 +50,13 @@ pub(super) fn address(index: u32) -> Address {
 /// A chain and the store of a node that committed it.
 pub(crate) struct Chain {
     pub(crate) genesis: Genesis,
-    pub(super) entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     pub(crate) store: Arc<FaultyStore>,
     pub(crate) state_root: Hash,
 }
 
 /// What a quorum of liars does to each body before it certifies the block.
-pub(super) type Lie<'a> = &'a dyn Fn(u64, &mut Body);
+pub(crate) type Lie<'a> = &'a dyn Fn(u64, &mut Body);
 
 impl Chain {
     pub(crate) fn new() -> Self {
@@ -64,7 +64,7 @@ impl Chain {
     }
 
     /// A chain whose bodies were changed by its validators before they signed.
-    pub(super) fn with(lie: Lie<'_>) -> Self {
+    pub(crate) fn with(lie: Lie<'_>) -> Self {
         let genesis = network(1_000_000).build().expect("valid");
         let store = Arc::new(FaultyStore::new(SPACES, StoreFaultPlan::default()));
         let mut ledger = Ledger::open(store.clone(), &genesis).expect("a fresh store");
@@ -90,7 +90,7 @@ impl Chain {
     }
 
     /// The archive of these entries, as a writer makes it that believes them.
-    pub(super) fn archive(&self) -> Vec<u8> {
+    pub(crate) fn archive(&self) -> Vec<u8> {
         let height = |entry: Option<&Entry>| entry.expect("there are some").block.header.height;
         archive_of(&self.genesis, &self.entries, height(self.entries.first()), height(self.entries.last()))
     }
@@ -106,7 +106,7 @@ impl Chain {
         sentence(self.verify())
     }
 
-    pub(super) fn entry(&mut self, height: u64) -> &mut Entry {
+    pub(crate) fn entry(&mut self, height: u64) -> &mut Entry {
         let place = self.entries.iter().position(|entry| entry.block.header.height.get() == height);
         &mut self.entries[place.expect("it is there")]
     }
@@ -120,13 +120,13 @@ pub(super) fn sentence<T: std::fmt::Debug>(result: Result<T, AuditError>) -> Str
     }
 }
 
-pub(super) fn archive_of(genesis: &Genesis, entries: &[Entry], first: Height, last: Height) -> Vec<u8> {
+pub(crate) fn archive_of(genesis: &Genesis, entries: &[Entry], first: Height, last: Height) -> Vec<u8> {
     let mut writer = ArchiveWriter::begin(Vec::new(), genesis, first, last).expect("in memory");
     entries.iter().for_each(|entry| writer.entry(entry).expect("in memory"));
     writer.finish().expect("in memory").0
 }
 
-pub(super) fn open(archive: &[u8], genesis: &Genesis) -> Result<Archive<Cursor<Vec<u8>>>, AuditError> {
+pub(crate) fn open(archive: &[u8], genesis: &Genesis) -> Result<Archive<Cursor<Vec<u8>>>, AuditError> {
     Archive::begin(Cursor::new(archive.to_vec()), Path::new("archive"), genesis)
 }
 

@@ -8,7 +8,7 @@ use althing_genesis::{
 };
 use althing_types::TimeMs;
 use clap::Args;
-use clap::builder::BoolishValueParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use serde_json::json;
 
 use crate::cli::Exit;
@@ -37,7 +37,7 @@ pub(crate) struct New {
     faulty: Option<u16>,
     /// Whether a block is final after two message delays when all validators but a few answer [default: on]
     #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on",
-        value_parser = BoolishValueParser::new())]
+        value_parser = PossibleValuesParser::new(["on", "off"]).map(|word| word == "on"))]
     fast_path: Option<bool>,
     /// The bound on a message's delay in milliseconds [default: 250]
     #[arg(long, value_name = "MS")]

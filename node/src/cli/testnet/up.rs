@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use serde_json::Value;
 
 use super::{DIR_DEFAULT, background, report};
@@ -48,7 +48,7 @@ pub(crate) struct Shape {
     /// Whether a block is final after two message delays when all validators answer: consensus.fastPath of genesis
     /// [default: on]
     #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on",
-        value_parser = BoolishValueParser::new())]
+        value_parser = PossibleValuesParser::new(["on", "off"]).map(|word| word == "on"))]
     fast_path: Option<bool>,
     /// The text that all keys are derived from; it is no secret [default: dev]
     #[arg(long, value_name = "TEXT")]
@@ -114,7 +114,7 @@ impl Shape {
         for (name, value) in numbers {
             arguments.extend(value.map(|value| format!("{name}={value}")));
         }
-        arguments.extend(self.fast_path.map(|is_on| format!("--fast-path={is_on}")));
+        arguments.extend(self.fast_path.map(|is_on| format!("--fast-path={}", if is_on { "on" } else { "off" })));
         arguments.extend(self.seed.as_ref().map(|seed| format!("--seed={seed}")));
         arguments
     }
@@ -206,7 +206,11 @@ mod tests {
         let again = parsed(&shape.arguments()).expect("valid");
         assert_eq!(format!("{shape:?}"), format!("{again:?}"));
         let open = parsed(&[]).expect("valid");
-        assert_eq!((open.validators, open.fast_path, open.base_port), (None, None, None), "what is left open stays open");
+        assert_eq!(
+            (open.validators, open.fast_path, open.base_port),
+            (None, None, None),
+            "what is left open stays open"
+        );
         let bare = parsed(&["--fast-path".to_owned()]).expect("valid");
         assert_eq!((shape.fast_path, bare.fast_path), (Some(false), Some(true)));
         assert_eq!(format!("{open:?}"), format!("{:?}", parsed(&open.arguments()).expect("valid")));
