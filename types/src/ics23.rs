@@ -1,15 +1,16 @@
 //! Proofs of presence as ICS-23 has them, so that verifiers which know nothing of us can check a value of the state.
 //!
-//! A [`StateProof`] that shows a value becomes a `CommitmentProof` in protobuf, as `docs/spec/proofs.md` gives it byte by
-//! byte. The key there is the encoding of the [`StateKey`], the value the bytes as they are: a tree key and the hash of a
-//! value are plain SHA-256 of these, which the leaf operation of ICS-23 says without any remainder. Nothing is written
-//! that was not verified before, so what comes out is accepted under the root it was made for, with [`ICS23_SPEC`].
+//! A [`StateProof`] that shows a value becomes a `CommitmentProof` in protobuf, as `docs/spec/proofs.md` gives it byte
+//! by byte. The key there is the encoding of the [`StateKey`], the value the bytes as they are: a tree key and the hash
+//! of a value are plain SHA-256 of these, which the leaf operation of ICS-23 says without any remainder. Nothing is
+//! written that was not verified before, so what comes out is accepted under the root it was made for, with
+//! [`ICS23_SPEC`].
 //!
 //! There is no proof of absence here: in ICS-23 it names the neighbours of the absent key with their keys and values,
 //! which nobody asked for. The compact form proves absence and shows hashes only.
 //!
-//! The protobuf is written by hand: four messages of one form each. It needs no library, and the one that verifies it in tests
-//! is foreign for that reason.
+//! The protobuf is written by hand: four messages of one form each. It needs no library, and the one that verifies it
+//! in tests is foreign for that reason.
 
 use crate::codec::encode;
 use crate::hash::Hash;
@@ -41,17 +42,12 @@ pub enum Ics23Error {
 }
 
 /// The compact proof that a key has a value under a root as an ICS-23 `CommitmentProof` of existence, in protobuf. It
-/// takes about 54 bytes for each level of the tree, key and value beside.
+/// takes about 55 bytes for each level of the tree, beside key and value.
 ///
 /// # Errors
 ///
 /// [`Ics23Error::EmptyValue`], and [`Ics23Error::Proof`] if the proof does not verify.
-pub fn ics23_presence(
-    root: &Hash,
-    key: &StateKey,
-    value: &[u8],
-    proof: &StateProof,
-) -> Result<Vec<u8>, Ics23Error> {
+pub fn ics23_presence(root: &Hash, key: &StateKey, value: &[u8], proof: &StateProof) -> Result<Vec<u8>, Ics23Error> {
     if value.is_empty() {
         return Err(Ics23Error::EmptyValue);
     }
