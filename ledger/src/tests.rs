@@ -3,6 +3,7 @@
 mod accusing;
 mod commits;
 mod crashes;
+mod foreign;
 pub(crate) mod kit;
 mod on_disk;
 mod proving;

@@ -18,12 +18,14 @@ mod method;
 mod node;
 mod notation;
 mod page;
+mod prove;
 mod request;
 mod transaction;
 mod why;
 
 pub use account::{
-    AccountAnswer, AccountLaneView, AccountProof, AssetView, HistoryItem, PolicyKeyView, PolicyView, ProvenKey,
+    AccountAnswer, AccountLaneView, AccountProof, AssetView, HistoryItem, Ics23View, PolicyKeyView, PolicyView,
+    ProvenKey,
 };
 pub use block::{
     BlockAnswer, BlockItem, BlockNews, BlockProof, BlockTransaction, Context, FailedTransaction, HeaderView, ResultView,
@@ -40,6 +42,7 @@ pub use node::{
 };
 pub use notation::{AssetNames, Notation, refusal_of, status_name};
 pub use page::{Order, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Page};
+pub use prove::Prove;
 pub use request::{
     AccountHistoryParams, Detail, GetAccountParams, GetBlockParams, GetTransactionParams, ListBlocksParams,
     ListEvidenceParams, NoParams, SUBMIT_MANY_MAX, SimulateParams, SubmitManyParams, SubmitParams,

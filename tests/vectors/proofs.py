@@ -96,6 +96,62 @@ def check_state(raw, root, key, value):
     require(result == root, "another root")
 
 
+class Message:
+    """The fields of a protobuf message, each a number or bytes."""
+
+    def __init__(self, raw):
+        self.fields, rest = {}, Bytes(raw)
+        while rest.at < len(raw):
+            tag = self.varint(rest)
+            require(tag & 7 in (0, 2), "an unknown wire type")
+            value = self.varint(rest) if tag & 7 == 0 else rest.take(self.varint(rest))
+            self.fields.setdefault(tag >> 3, []).append(value)
+
+    @staticmethod
+    def varint(rest):
+        value = 0
+        for shift in range(0, 70, 7):
+            byte = rest.number(1)
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+        raise Refused("a number that goes on")
+
+    def all(self, field):
+        return self.fields.get(field, [])
+
+    def only(self, field, default):
+        values = self.all(field)
+        require(len(values) <= 1, "a field is there twice")
+        value = values[0] if values else default
+        require(isinstance(value, type(default)), "a field of another kind")
+        return value
+
+
+def check_ics23(raw, spec, root, key, value):
+    """Section 5: what a verifier of ICS-23 does with any specification that names SHA-256 only."""
+    spec = Message(spec)
+    leaf_spec, inner_spec = Message(spec.only(1, b"")), Message(spec.only(2, b""))
+    require([leaf_spec.only(field, 0) for field in (1, 2, 3, 4)] == [1, 1, 1, 0], "a specification of another kind")
+    require(inner_spec.only(1, b"") == b"\x00\x01" and inner_spec.only(6, 0) == 1, "a specification of another kind")
+    child_size, least, most = (inner_spec.only(field, 0) for field in (2, 3, 4))
+    proof = Message(Message(raw).only(1, b""))
+    require(proof.only(1, b"") == key != b"" and proof.only(2, b"") == value != b"", "another key or value")
+    leaf = Message(proof.only(3, b""))
+    require([leaf.only(field, 0) for field in (1, 2, 3, 4)] == [1, 1, 1, 0], "another leaf operation")
+    require(leaf.only(5, b"").startswith(leaf_spec.only(5, b"")), "no leaf")
+    require(len(proof.all(4)) <= spec.only(3, 0), "a path that is too long")
+    result = sha256(leaf.only(5, b""), sha256(key), sha256(value))
+    for step in proof.all(4):
+        require(isinstance(step, bytes), "a field of another kind")
+        step = Message(step)
+        before, after = step.only(2, b""), step.only(3, b"")
+        require(step.only(1, 0) == 1 and not before.startswith(leaf_spec.only(5, b"")), "a leaf on the path")
+        require(least <= len(before) <= most + child_size and len(after) % child_size == 0, "another inner operation")
+        result = sha256(before, result, after)
+    require(result == root, "another root")
+
+
 def joined(left, right):
     """A subtree of two halves. Subtrees are None, a leaf (two hashes), or a hash."""
     if left is None and right is None:
@@ -120,7 +176,7 @@ def holding(leaves, level):
 
 
 def check_range(raw, root, low, high, leaves):
-    """Section 5."""
+    """Section 6."""
     proof = Bytes(raw)
     count = proof.number(4)
     require(count <= 1024, "too many parts")
@@ -182,7 +238,7 @@ def main():
     document = json.loads(pathlib.Path(__file__).with_name("proofs.json").read_text())
     unhex = lambda text: bytes.fromhex(text[2:])
     held = sorted((unhex(leaf["key"]), sha256(unhex(leaf["value"]))) for leaf in document["leaves"])
-    root = unhex(document["root"])
+    root, spec = unhex(document["root"]), unhex(document["ics23Spec"])
     if hash_of(holding(held, 0)) != root:
         sys.exit("the root is another")
     verdicts = {True: 0, False: 0}
@@ -192,6 +248,8 @@ def main():
             if vector["kind"] == "state":
                 value = vector["value"]
                 check_state(raw, root, unhex(vector["key"]), None if value is None else unhex(value))
+            elif vector["kind"] == "ics23":
+                check_ics23(raw, spec, root, unhex(vector["key"]), unhex(vector["value"]))
             else:
                 leaves = [(unhex(leaf["key"]), unhex(leaf["value"])) for leaf in vector["leaves"]]
                 check_range(raw, root, unhex(vector["from"]), unhex(vector["to"]), leaves)

@@ -25,6 +25,10 @@ use crate::verified::Verified;
 pub const CHAIN_HEADERS_MAX: usize = 4_096;
 /// Depth of the state tree at most: the bits of a key.
 pub(crate) const TREE_DEPTH_MAX: usize = 256;
+/// What is hashed in front of a leaf's tree key and value hash.
+pub(crate) const LEAF_PREFIX: &[u8; 13] = b"JMT::LeafNode";
+/// What is hashed in front of a node's two halves.
+pub(crate) const NODE_PREFIX: &[u8; 16] = b"JMT::IntrnalNode";
 /// What stands for an empty subtree of the state tree.
 pub const EMPTY_SUBTREE: Hash = Hash::new(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
 
@@ -155,12 +159,22 @@ impl StateProof {
             _ => return Err(ProofError::OtherLeaf),
         }
         let mut hash = self.leaf.map_or(EMPTY_SUBTREE, |leaf| leaf.hash());
-        for (height, sibling) in self.siblings.iter().enumerate() {
-            let sibling = sibling.unwrap_or(EMPTY_SUBTREE);
-            let level = depth.saturating_sub(height).saturating_sub(1);
-            hash = if bit(key, level) { state_node_hash(&sibling, &hash) } else { state_node_hash(&hash, &sibling) };
+        for (side, sibling) in self.steps(key) {
+            hash = match side {
+                Side::Left => state_node_hash(&sibling, &hash),
+                Side::Right => state_node_hash(&hash, &sibling),
+            };
         }
         if hash == *root { Ok(()) } else { Err(ProofError::StateRoot) }
+    }
+
+    /// The siblings on the way from where a tree key stands up to the root, and on which side each of them is.
+    pub(crate) fn steps(&self, key: &Hash) -> impl Iterator<Item = (Side, Hash)> {
+        let levels = (0..self.siblings.len()).rev();
+        levels.zip(self.siblings.iter()).map(|(level, sibling)| {
+            let side = if bit(key, level) { Side::Left } else { Side::Right };
+            (side, sibling.unwrap_or(EMPTY_SUBTREE))
+        })
     }
 
     /// An empty subtree is written as none, and below a lone leaf there is no further level.
@@ -173,16 +187,25 @@ impl StateProof {
     }
 }
 
+/// Where the sibling of a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// On its left: the node is the right half.
+    Left,
+    /// On its right: the node is the left half.
+    Right,
+}
+
 impl LeafReference {
     /// The hash of a subtree with this leaf alone.
     pub fn hash(&self) -> Hash {
-        Hash::raw(&[b"JMT::LeafNode", self.key.as_bytes(), self.value.as_bytes()])
+        Hash::raw(&[LEAF_PREFIX, self.key.as_bytes(), self.value.as_bytes()])
     }
 }
 
 /// The hash of a node of the state tree with more than one leaf below.
 pub fn state_node_hash(left: &Hash, right: &Hash) -> Hash {
-    Hash::raw(&[b"JMT::IntrnalNode", left.as_bytes(), right.as_bytes()])
+    Hash::raw(&[NODE_PREFIX, left.as_bytes(), right.as_bytes()])
 }
 
 /// Bit `level` of a tree key, the highest bit of the first byte being level 0.

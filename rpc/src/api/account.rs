@@ -83,6 +83,23 @@ pub struct AccountProof {
     pub state_proofs: Vec<ProvenKey>,
     /// A `SummaryProof` of the height in the context: it names the state root that the proofs lead to.
     pub summary_proof: Hex<Vec<u8>>,
+    /// With `prove` as `"ics23"`: what the proofs of that form are for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ics23: Option<Ics23View>,
+}
+
+/// What proofs in the form of ICS-23 are for, so that whoever hands them on need not read the rest. Nobody has to
+/// believe it: a verifier has the specification from elsewhere, and the root from the summary's proof or a source of
+/// its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ics23View {
+    /// The name of the `ProofSpec`: always `jmt-sha256`.
+    pub spec: String,
+    /// The height whose state is shown, as in the context.
+    pub height: Decimal<Height>,
+    /// The state root, as in the context: the commitment root of ICS-23.
+    pub state_root: Hex<Hash>,
 }
 
 /// A place in the state, what stands there, and the path to it.
@@ -95,6 +112,10 @@ pub struct ProvenKey {
     pub value: Option<Hex<Vec<u8>>>,
     /// A `StateProof`.
     pub proof: Hex<Vec<u8>>,
+    /// With `prove` as `"ics23"`, where there is a value: an ICS-23 `CommitmentProof` of existence in protobuf, of
+    /// `key` and `value` as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ics23: Option<Hex<Vec<u8>>>,
 }
 
 /// A transaction in an account's history.

@@ -130,6 +130,8 @@ error_codes! {
     CursorInvalid = 2005, "CURSOR_INVALID", final, "begin again without a cursor";
     /// No certificate covers the height yet.
     ProofUnavailable = 2006, "PROOF_UNAVAILABLE", retry, "ask again after the next block";
+    /// Nothing is there, and proofs in the form of ICS-23 show presence only.
+    PresenceOnly = 2007, "PRESENCE_ONLY", final, "ask with prove as true: the compact form proves absence too";
 
     /// The node is catching up with the chain, and by its old state it would refuse the transaction.
     Syncing = 3001, "SYNCING", retry, "ask another node, or wait until readyz answers 200";

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::form::{Decimal, Hex};
 use super::page::Order;
+use super::prove::Prove;
 
 /// The longest that a call waits for a transaction, in milliseconds (`decisions.md` section 2).
 pub const WAIT_MS_MAX: u32 = 30_000;
@@ -161,9 +162,10 @@ pub struct GetAccountParams {
     /// The height whose state is wanted; the latest unless something else is said.
     #[serde(default)]
     pub at: Option<Decimal<Height>>,
-    /// Whether to prove the answer. Without `at` it is then about the last height that a certificate covers.
+    /// Whether to prove the answer, and in which form. Without `at` it is then about the last height that a certificate
+    /// covers.
     #[serde(default)]
-    pub prove: Option<bool>,
+    pub prove: Option<Prove>,
     /// Waits up to two seconds until the node has executed this height.
     #[serde(default)]
     pub min_height: Option<Decimal<Height>>,

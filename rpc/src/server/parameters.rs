@@ -56,6 +56,7 @@ mod tests {
         check::<SubmitParams>(r#"{"transaction":"0x00"}"#, &["transaction", "`tx`"]);
         check::<SubmitParams>("{}", &["missing field `tx`"]);
         check::<GetAccountParams>(r#"{"address":"x","at":7}"#, &["at: ", "decimal string"]);
+        check::<GetAccountParams>(r#"{"address":"x","prove":"ICS23"}"#, &["prove: ", "true, false or \"ics23\""]);
         check::<SubmitParams>(r#"["0x00",null,null,1]"#, &[]);
         check::<SubmitParams>("7", &[]);
     }

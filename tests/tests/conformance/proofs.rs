@@ -2,8 +2,8 @@
 //! and verifiers in other languages are held against (`docs/spec/proofs.md`).
 
 use althing_types::{
-    Address, AssetId, EMPTY_SUBTREE, Hash, LeafReference, List, RangePart, RangeProof, StateKey, StateProof, decode,
-    encode, state_node_hash,
+    Address, AssetId, EMPTY_SUBTREE, Hash, ICS23_SPEC, LeafReference, List, RangePart, RangeProof, StateKey,
+    StateProof, decode, encode, ics23_presence, state_node_hash,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -141,6 +141,29 @@ fn state_vectors() -> Vec<Value> {
     vectors
 }
 
+/// A proof of presence in the form of ICS-23, which is good as it was made and with nothing else.
+fn ics23_vector(key: &StateKey, value: &[u8], bytes: &[u8], good: bool) -> Value {
+    json!({ "kind": "ics23", "key": hex(encode(key)), "value": hex(value), "bytes": hex(bytes), "good": good })
+}
+
+fn ics23_vectors() -> Vec<Value> {
+    let (root, mut vectors) = (subtree(&leaves(), 0), Vec::new());
+    for number in (0..KEYS).step_by(4) {
+        let (key, other, value) = (key(number), key((number + 1) % KEYS), value(number));
+        let bytes = ics23_presence(&root, &key, &value, &state_proof(&key.tree_key())).expect("it is there");
+        vectors.push(ics23_vector(&key, &value, &bytes, true));
+        vectors.push(ics23_vector(&other, &value, &bytes, false));
+        vectors.push(ics23_vector(&key, &self::value(number + 1), &bytes, false));
+        for part in 0..4 {
+            let mut spoilt = bytes.clone();
+            let place = (usize::from(number) * 13 + part * bytes.len() / 4) % bytes.len();
+            spoilt[place] ^= 1 << ((usize::from(number) / 4 + part) % 8);
+            vectors.push(ics23_vector(&key, &value, &spoilt, false));
+        }
+    }
+    vectors
+}
+
 fn range_vectors() -> Vec<Value> {
     let (all, mut vectors) = (leaves(), Vec::new());
     let (lowest, highest) = (Hash::ZERO, Hash::new([0xff; 32]));
@@ -168,12 +191,13 @@ fn range_vectors() -> Vec<Value> {
 #[test]
 fn proofs_keep_their_bytes_and_their_verdicts() {
     let leaf = |number| json!({ "key": hex(key(number).tree_key().as_bytes()), "value": hex(value(number)) });
-    let vectors: Vec<Value> = state_vectors().into_iter().chain(range_vectors()).collect();
+    let vectors: Vec<Value> = [state_vectors(), ics23_vectors(), range_vectors()].concat();
     let good = vectors.iter().filter(|vector| vector["good"] == true).count();
     assert!(good >= 30 && vectors.len() - good >= 40, "{good} of {} are good", vectors.len());
     let document = json!({
         "leaves": (0..KEYS).map(leaf).collect::<Vec<Value>>(),
         "root": hex(subtree(&leaves(), 0).as_bytes()),
+        "ics23Spec": hex(ICS23_SPEC),
         "proofs": vectors,
     });
     let mut now = serde_json::to_string_pretty(&document).expect("plain JSON");
@@ -184,6 +208,13 @@ fn proofs_keep_their_bytes_and_their_verdicts() {
     }
     let frozen = std::fs::read_to_string(&path).expect("the vectors are in the repository");
     assert!(now == frozen, "a proof changed: if that is meant, ALTHING_BLESS=1 writes the vectors anew");
+}
+
+#[test]
+fn the_text_has_the_bytes_of_the_ics_23_specification() {
+    let text = include_str!("../../../docs/spec/proofs.md");
+    let text: String = text.split_whitespace().collect();
+    assert!(text.contains(&const_hex::encode(ICS23_SPEC)));
 }
 
 /// The same verdicts by a program that shares no code with ours.

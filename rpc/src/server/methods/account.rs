@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use althing_types::{Account, Address, AssetId, Height, StateKey, decode, encode};
+use althing_types::{
+    Account, Address, AssetId, Height, ICS23_SPEC_NAME, StateKey, StateProof, decode, encode, ics23_presence,
+};
 use tokio::time::timeout;
 
 use super::chain::check_height;
 use crate::api::{
     AccountAnswer, AccountHistoryParams, AccountProof, ApiError, AssetView, Context, Decimal, ENCODING, ErrorCode,
-    GetAccountParams, Hex, HistoryItem, Notation, Page, ProvenKey, status_name,
+    GetAccountParams, Hex, HistoryItem, Ics23View, Notation, Page, Prove, ProvenKey, status_name,
 };
 use crate::backend::{AccountRecord, AssetEntry, Backend, BlockId, ProvenState};
 use crate::server::cursor::{Cursor, page_items};
@@ -28,8 +30,9 @@ pub(super) async fn account<B: Backend>(
     }
     let at = params.at.map(|Decimal(height)| check_height(window, height)).transpose()?;
     let notation = window.notation().clone();
-    if params.prove.unwrap_or(false) {
-        return window.read(move |backend| proven(backend, &notation, &address, at)).await;
+    let form = params.prove.unwrap_or_default();
+    if form != Prove::No {
+        return window.read(move |backend| proven(backend, &notation, &address, at, form)).await;
     }
     let height = at.unwrap_or_else(|| window.head().header.height);
     let record = window.read(move |backend| backend.account(&address, height)).await?;
@@ -113,6 +116,7 @@ fn proven<B: Backend>(
     notation: &Notation,
     address: &Address,
     at: Option<Height>,
+    form: Prove,
 ) -> Result<AccountAnswer, ApiError> {
     let assets: Vec<AssetId> = backend.assets()?.into_iter().map(|asset| asset.id).collect();
     let balances = assets.iter().map(|asset| StateKey::Balance(*address, *asset));
@@ -125,17 +129,49 @@ fn proven<B: Backend>(
     let block = backend.block(BlockId::Height(state.height))?;
     let block = block.ok_or_else(|| ApiError::new(ErrorCode::Internal, "the proven block is not there"))?;
     let record = AccountRecord { header: block.header, summary: block.summary, account, balances };
-    let proven_key = |((key, value), proof): ((&StateKey, &Option<Vec<u8>>), _)| ProvenKey {
-        key: Hex(encode(key)),
-        value: value.clone().map(Hex),
-        proof: Hex(encode(proof)),
-    };
-    let proof = AccountProof {
-        encoding: ENCODING.to_owned(),
-        state_proofs: keys.iter().zip(&state.values).zip(&state.proofs).map(proven_key).collect(),
-        summary_proof: Hex(encode(&state.summary)),
-    };
+    let proof = account_proof(&keys, &state, form)?;
     Ok(AccountAnswer { proof: Some(proof), ..without_proof(notation, address, &record) })
+}
+
+/// The proofs of what stands under the keys. An account of which nothing is there has none in the form of ICS-23.
+fn account_proof(keys: &[StateKey], state: &ProvenState, form: Prove) -> Result<AccountProof, ApiError> {
+    let is_foreign = form == Prove::Ics23;
+    if is_foreign && state.values.iter().all(Option::is_none) {
+        let message = "nothing is there, and proofs in the form of ICS-23 show presence only";
+        return Err(ApiError::new(ErrorCode::PresenceOnly, message).with_number("height", state.height.get()));
+    }
+    let proven_key = |((key, value), proof): ((&StateKey, &Option<Vec<u8>>), &StateProof)| {
+        let foreign = value.as_ref().filter(|_| is_foreign).map(|value| foreign_proof(state, key, value, proof));
+        Ok(ProvenKey {
+            key: Hex(encode(key)),
+            value: value.clone().map(Hex),
+            proof: Hex(encode(proof)),
+            ics23: foreign.transpose()?.map(Hex),
+        })
+    };
+    let state_proofs = keys.iter().zip(&state.values).zip(&state.proofs).map(proven_key);
+    let summary = state.summary.summary;
+    let foreign = Ics23View {
+        spec: ICS23_SPEC_NAME.to_owned(),
+        height: Decimal(summary.height),
+        state_root: Hex(summary.state_root),
+    };
+    Ok(AccountProof {
+        encoding: ENCODING.to_owned(),
+        state_proofs: state_proofs.collect::<Result<_, ApiError>>()?,
+        summary_proof: Hex(encode(&state.summary)),
+        ics23: is_foreign.then_some(foreign),
+    })
+}
+
+/// A proof of presence in the form of ICS-23. That there is none can only be the node's fault: no record and no amount
+/// is without bytes.
+fn foreign_proof(state: &ProvenState, key: &StateKey, value: &[u8], proof: &StateProof) -> Result<Vec<u8>, ApiError> {
+    let proof = ics23_presence(&state.summary.summary.state_root, key, value, proof);
+    proof.map_err(|error| {
+        tracing::error!(height = state.height.get(), %error, "a proof of the state does not verify");
+        ApiError::new(ErrorCode::Internal, "a proof of the state does not verify")
+    })
 }
 
 type AccountValues = (Option<Account>, Vec<(AssetId, u128)>);

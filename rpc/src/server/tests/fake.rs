@@ -6,10 +6,12 @@ use std::sync::{Arc, Barrier, Mutex};
 
 use althing_types::{
     Account, AccountLane, Action, Address, AddressPrefix, AssetId, AssetSymbol, AuthPolicy, AuthProof, Bytes,
-    ChainProof, Committee, Epoch, Evidence, Finalization, Finalize, Hash, Header, Height, InclusionProof, List,
-    Nullify, Receipt, Replay, SecretKey, SignedTransaction, StateKey, StateProof, Status, Summary, SummaryProof,
-    TimeMs, TransactionBody, Validator, ValidatorIndex, ValidatorSet, View, Vote, encode, genesis_header,
+    ChainProof, Committee, EMPTY_SUBTREE, Epoch, Evidence, Finalization, Finalize, Hash, Header, Height,
+    InclusionProof, LeafReference, List, Nullify, Receipt, Replay, SecretKey, SignedTransaction, StateKey, StateProof,
+    Status, Summary, SummaryProof, TimeMs, TransactionBody, Validator, ValidatorIndex, ValidatorSet, View, Vote,
+    encode, genesis_header, state_node_hash,
 };
+use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use crate::api::{
@@ -94,7 +96,7 @@ impl Fake {
         Summary {
             height,
             block: Hash::new([0xb1; 32]),
-            state_root: Hash::new([0x57; 32]),
+            state_root: state_root(),
             tx_root: Hash::new([1; 32]),
             receipts_root: Hash::new([2; 32]),
             tx_count: 1,
@@ -185,6 +187,39 @@ fn record_of_account() -> Account {
     let lanes = List::truncated(vec![AccountLane { lane: 0, next: u64::MAX }]);
     let policy = AuthPolicy::Key(SecretKey::from_seed(&[3; 32]).public_key());
     Account::V1 { policy, lanes, flags: 0 }
+}
+
+/// All of the state at every height: the account of the tests.
+fn state() -> [(StateKey, Vec<u8>); 2] {
+    let record = (StateKey::Account(account()), encode(&record_of_account()));
+    [record, (StateKey::Balance(account(), asset()), encode(&BALANCE))]
+}
+
+/// The path to one of the two leaves of the state, the other of which stands beside it; of any other key a proof that
+/// shows nothing.
+fn state_proof(key: &StateKey) -> StateProof {
+    let [mine, other] = match state() {
+        [one, other] if one.0 == *key => [one, other],
+        [one, other] if other.0 == *key => [other, one],
+        _ => return StateProof { leaf: None, siblings: List::empty() },
+    }
+    .map(|(key, value)| LeafReference { key: key.tree_key(), value: Hash::new(Sha256::digest(value).into()) });
+    let shared = (0..256).take_while(|level| bit(&mine.key, *level) == bit(&other.key, *level));
+    let siblings = std::iter::once(Some(other.hash())).chain(shared.map(|_| None)).collect();
+    StateProof { leaf: Some(mine), siblings: List::truncated(siblings) }
+}
+
+fn state_root() -> Hash {
+    let proof = state_proof(&StateKey::Account(account()));
+    let leaf = proof.leaf.expect("it is there");
+    (0..proof.siblings.len()).rev().zip(proof.siblings.iter()).fold(leaf.hash(), |hash, (level, sibling)| {
+        let sibling = sibling.unwrap_or(EMPTY_SUBTREE);
+        if bit(&leaf.key, level) { state_node_hash(&sibling, &hash) } else { state_node_hash(&hash, &sibling) }
+    })
+}
+
+fn bit(key: &Hash, level: usize) -> bool {
+    key.as_bytes()[level / 8] << (level % 8) & 0x80 != 0
 }
 
 impl Backend for Fake {
@@ -363,16 +398,11 @@ impl Backend for Fake {
             return Err(ApiError::new(ErrorCode::ProofUnavailable, "no certificate covers the height yet"));
         }
         let height = at.unwrap_or(head.previous());
-        let value = |key: &StateKey| match key {
-            StateKey::Account(address) if *address == account() => Some(encode(&record_of_account())),
-            StateKey::Balance(address, _) if *address == account() => Some(encode(&BALANCE)),
-            _ => None,
-        };
-        let proof = StateProof { leaf: None, siblings: List::empty() };
+        let value = |key: &StateKey| state().into_iter().find(|(there, _)| there == key).map(|(_, value)| value);
         Ok(ProvenState {
             height,
             values: keys.iter().map(value).collect(),
-            proofs: keys.iter().map(|_| proof.clone()).collect(),
+            proofs: keys.iter().map(state_proof).collect(),
             summary: self.summary_proof(height),
         })
     }

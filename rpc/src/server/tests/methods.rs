@@ -1,8 +1,8 @@
 //! Every method, by name and by position, and what it says when it cannot.
 
 use althing_types::{
-    ChainProof, Ed25519, Hash, Height, InclusionProof, Receipt, SignedTransaction, StateKey, StateProof, SummaryProof,
-    decode, encode,
+    Address, ChainProof, Ed25519, Hash, Height, InclusionProof, Receipt, SignedTransaction, StateKey, StateProof,
+    SummaryProof, decode, encode, ics23_presence,
 };
 use serde_json::{Value, json};
 
@@ -170,15 +170,45 @@ fn an_account_s_proof_covers_its_record_and_every_asset() {
     assert_eq!(proof!(keys[0]["key"], StateKey), StateKey::Account(account()));
     assert_eq!(proof!(keys[1]["key"], StateKey), StateKey::Balance(account(), asset()));
     assert_eq!(keys[1]["value"], Hex(encode(&BALANCE)).to_string());
-    assert!(proof!(keys[1]["proof"], StateProof).leaf.is_none());
     let summary = proof!(answer["proof"]["summaryProof"], SummaryProof);
     let verified = summary.verify(&Ed25519, &served.backend.committee).expect("it verifies");
     assert_eq!(verified.state_root.to_string(), answer["context"]["stateRoot"]);
+    for proven in keys {
+        let (key, value) = (proof!(proven["key"], StateKey), bytes(&proven["value"]));
+        let path = proof!(proven["proof"], StateProof);
+        assert_eq!(path.verify(&verified.state_root, &key, Some(&value)), Ok(()));
+        assert!(proven.get("ics23").is_none(), "nobody asked for it");
+    }
+    assert!(answer["proof"].get("ics23").is_none());
     served.err(
         "account_get",
         json!({ "address": text(&served), "prove": true, "at": "10" }),
         ErrorCode::ProofUnavailable,
     );
+}
+
+#[test]
+fn proofs_of_presence_come_in_the_form_of_ics_23_for_who_asks() {
+    let served = Served::new();
+    let compact = served.ok("account_get", json!({ "address": text(&served), "prove": true }));
+    let mut answer = served.ok("account_get", json!([text(&served), null, "ics23"]));
+    let foreign = answer["proof"].as_object_mut().expect("a proof").remove("ics23");
+    let root = compact["context"]["stateRoot"].clone();
+    assert_eq!(foreign, Some(json!({ "spec": "jmt-sha256", "height": "9", "stateRoot": root })));
+    let root: Hash = root.as_str().expect("a text").parse().expect("a hash");
+    for proven in answer["proof"]["stateProofs"].as_array_mut().expect("a list") {
+        let foreign = bytes(&proven.as_object_mut().expect("an object").remove("ics23").expect("it is there"));
+        let (key, path) = (proof!(proven["key"], StateKey), proof!(proven["proof"], StateProof));
+        assert_eq!(Ok(foreign), ics23_presence(&root, &key, &bytes(&proven["value"]), &path));
+    }
+    assert_eq!(answer, compact, "beside it stands what our own clients verify");
+    let stranger = served.backend.chain().notation.address(&Address::new([9; 32]));
+    assert_eq!(served.ok("account_get", json!({ "address": stranger, "prove": true }))["balances"], json!({}));
+    let question = json!({ "address": stranger, "prove": "ics23", "at": "4" });
+    let error = served.err("account_get", question, ErrorCode::PresenceOnly);
+    assert_eq!(error["data"]["info"]["height"], "4");
+    assert!(error["data"]["hint"].as_str().is_some_and(|hint| hint.contains("compact form")), "{error}");
+    served.err("account_get", json!({ "address": text(&served), "prove": "smt" }), ErrorCode::InvalidParams);
 }
 
 #[test]
