@@ -14,9 +14,9 @@ use std::io;
 use std::path::PathBuf;
 
 use althing_ledger::LedgerError;
-use althing_types::Height;
+use althing_types::{Hash, Height};
 
-pub use self::folder::{Backup, Base, Segment};
+pub use self::folder::{Backup, Base, Lock, Segment};
 pub(crate) use self::replay::replay;
 
 use crate::audit::AuditError;
@@ -41,7 +41,7 @@ pub enum BackupError {
         /// The folder.
         path: PathBuf,
     },
-    /// A file is missing, or is there twice.
+    /// A file is missing, or two hold the same heights.
     #[error("the backup in {} goes on with height {found} where {expected} is due", path.display())]
     Gap {
         /// The folder.
@@ -50,6 +50,22 @@ pub enum BackupError {
         expected: Height,
         /// The first height of the next file.
         found: Height,
+    },
+    /// Another process adds to the backup.
+    #[error("another process adds to the backup in {}", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The node has another block where the backup ends.
+    #[error("the backup ends with the block 0x{kept}… at height {height}, and the node has {ours} there")]
+    OtherBlocks {
+        /// The last height of the backup.
+        height: Height,
+        /// How the id of its last block begins.
+        kept: String,
+        /// The id of the node's block.
+        ours: Hash,
     },
     /// The node has removed blocks that come next.
     #[error("the backup ends at height {last}, and the node has blocks from height {earliest} on only")]
@@ -68,6 +84,9 @@ pub enum BackupError {
     /// Blocks are not what the validators certified.
     #[error("the backup does not verify: {0}")]
     Unverified(String),
+    /// The validators certified what does not stand on what they certified before, or what breaks the rules of the chain.
+    #[error("the validators contradict themselves or this program: {0}")]
+    Contradiction(String),
     /// Executing the blocks leads to another result than the validators certified.
     #[error("the block at height {at} carries a result of height {height} to which executing the backup does not lead")]
     Results {

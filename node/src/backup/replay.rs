@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use althing_consensus::{RUN_BLOCKS_MAX, RUN_LINK_MAX, Run};
+use althing_genesis::Genesis;
 use althing_ledger::{FinalBlock, Ledger, LedgerError};
 use althing_mempool::SharedBatch;
 use althing_storage::OrderedStore;
@@ -18,7 +19,8 @@ use crate::replica::archive;
 
 /// Blocks that may wait for a certificate: as many as one shows to be final.
 const WAITING_MAX: usize = RUN_BLOCKS_MAX + RUN_LINK_MAX;
-/// Bytes of batches that may wait with them.
+/// Bytes of batches that may wait with them, where the chain's limits do not allow more: results that are outstanding bound how
+/// many blocks order anything before one is final (X2).
 const WAITING_BYTES_MAX: usize = 512 << 20;
 
 /// Takes all blocks of a source that are above the ledger's last one. `progress` hears of each height. Returns the certificate of
@@ -31,9 +33,13 @@ const WAITING_BYTES_MAX: usize = 512 << 20;
 pub(crate) fn replay<S: OrderedStore>(
     ledger: &mut Ledger<S>,
     source: &mut impl Source,
-    committee: &Committee,
+    genesis: &Genesis,
     mut progress: impl FnMut(Height),
 ) -> Result<Option<Finalization>, BackupError> {
+    let committee = genesis.committee();
+    let (of_block, blocks) = (genesis.params().limits.block_bytes_max, u32::from(genesis.params().consensus.k));
+    let most =
+        usize::try_from(u64::from(of_block) * u64::from(blocks + 1)).unwrap_or(usize::MAX).max(WAITING_BYTES_MAX);
     let (mut waiting, mut bytes, mut last) = (Vec::new(), 0usize, None);
     while let Some(mut entry) = source.next_entry()? {
         if entry.block.header.height <= ledger.head().header.height {
@@ -44,13 +50,13 @@ pub(crate) fn replay<S: OrderedStore>(
         let certificate = entry.finalization.take();
         waiting.push(entry);
         let Some(finalization) = certificate else {
-            if waiting.len() >= WAITING_MAX || bytes > WAITING_BYTES_MAX {
+            if waiting.len() >= WAITING_MAX || bytes > most {
                 let count = waiting.len();
                 return Err(BackupError::Unverified(format!("{count} blocks without a certificate at their end")));
             }
             continue;
         };
-        take(ledger, std::mem::take(&mut waiting), &finalization, committee, &mut progress)?;
+        take(ledger, std::mem::take(&mut waiting), &finalization, &committee, &mut progress)?;
         (bytes, last) = (0, Some(finalization));
     }
     match waiting.first() {
@@ -98,7 +104,10 @@ fn verified<S: OrderedStore>(
     ledger: &Ledger<S>,
     committee: &Committee,
 ) -> Result<Vec<FinalBlock>, BackupError> {
-    let wrong = |error: FollowError| BackupError::Unverified(error.to_string());
+    let wrong = |error: FollowError| match error.is_contradiction() {
+        true => BackupError::Contradiction(error.to_string()),
+        false => BackupError::Unverified(error.to_string()),
+    };
     let (portions, _) = verify_run(run, &Tip::from(&*ledger.head()), committee, &Ed25519).map_err(wrong)?;
     let mut blocks = Vec::new();
     for mut portion in portions {

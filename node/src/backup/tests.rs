@@ -18,7 +18,7 @@ fn empty(chain: &Chain) -> Ledger<FaultyStore> {
 fn taken(ledger: &mut Ledger<FaultyStore>, chain: &Chain) -> (u64, Result<Option<Height>, BackupError>) {
     let mut archive = open(&chain.archive(), &chain.genesis).expect("it has the form");
     let mut last = None;
-    let replayed = replay(ledger, &mut archive, &chain.genesis.committee(), |height| last = Some(height));
+    let replayed = replay(ledger, &mut archive, &chain.genesis, |height| last = Some(height));
     (ledger.head().header.height.get(), replayed.map(|certificate| certificate.and(last)))
 }
 

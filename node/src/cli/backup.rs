@@ -1,16 +1,17 @@
 //! `althing backup` and `althing restore`: a folder that grows by what a node has new, and a node that is begun with it.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use althing_genesis::Genesis;
-use althing_types::Height;
+use althing_ledger::LedgerError;
+use althing_types::{Hash, Height};
 use clap::Args;
 use serde_json::json;
 
-use crate::audit::{AuditError, Fault, StoreSource};
-use crate::backup::{Backup as Folder, BackupError};
+use crate::audit::{Archive, AuditError, Fault, StoreSource};
+use crate::backup::{Backup as Folder, BackupError, Lock};
 use crate::cli::Exit;
 use crate::cli::export::{Temporary, at_fault, chain_of, failed, write_archive};
 use crate::cli::failure::Failure;
@@ -19,7 +20,7 @@ use crate::cli::output::{Output, list};
 use crate::cli::progress::Progress;
 use crate::cli::snapshot;
 use crate::shell::{self, RestoreFailure};
-use crate::snapshot::{SnapshotError, SnapshotWriter};
+use crate::snapshot::{SnapshotError, SnapshotFile, SnapshotWriter};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -31,7 +32,7 @@ ones, the newest certified state. From then on what is new is added, in a file o
 changed. Keys and votes are not in it: keep the keys elsewhere, and votes nowhere, because old votes are worse than none.
 
 Exit codes: 0 written, or nothing is new; 1 the disk failed, 6 there is no such folder, nothing to write yet, or a gap, 10 the
-store is damaged, 78 the store is of another chain or version.")]
+store is damaged, 75 another process adds to the backup, 78 the store or the backup is of another chain or version.")]
 pub(crate) struct Backup {
     /// The data folder of the node [default: HOME/data]
     #[arg(long, value_name = "DIR")]
@@ -72,11 +73,10 @@ pub(crate) struct Restore {
 impl Backup {
     pub(crate) fn run(self, home: Option<PathBuf>, output: &Output) -> Result<Exit, Failure> {
         let (data, genesis) = chain_of(self.data.as_deref(), self.genesis.as_deref(), home)?;
+        let _lock = Lock::take(&self.to).map_err(|error| why(&data, error))?;
         let before = Folder::open(&self.to).map_err(|error| why(&data, error))?;
+        refuse_other_chain(&before, &genesis).map_err(|error| why(&data, error))?;
         let source = StoreSource::open_beside(&data.join("db"), &genesis).map_err(|error| failed(&data, error))?;
-        fs::create_dir_all(&self.to).map_err(|source| {
-            why(&data, BackupError::Io { action: "make the folder", path: self.to.clone(), source })
-        })?;
         let mut added = Vec::new();
         let is_first_gone = source.reader().earliest() > Height::new(1);
         if before.last().is_none() && is_first_gone {
@@ -114,17 +114,37 @@ impl Backup {
 fn span(backup: &Folder, source: &StoreSource) -> Result<(Height, Height), BackupError> {
     let reader = source.reader();
     let certified = reader.certified_below(reader.head().header.height)?.unwrap_or_default();
-    let last = backup.last().unwrap_or_default();
+    let earliest = reader.earliest();
+    let Some((last, kept)) = backup.last() else {
+        let (first, last) = (Height::new(1), Height::ZERO);
+        return if earliest > first { Err(BackupError::Pruned { last, earliest }) } else { Ok((first, certified)) };
+    };
     if certified < last {
         return Err(BackupError::Behind { last });
     }
-    let (first, earliest) = (last.next(), reader.earliest());
-    // Where the lanes stand below the first block follows from the last one that is in the backup.
-    let is_followed = last >= earliest || first == Height::new(1) && earliest <= first;
-    if !is_followed && first <= certified {
-        return Err(BackupError::Pruned { last, earliest });
+    // The next block stands on the last one, and on the lanes as they are after it.
+    let cut = match reader.cut(last) {
+        Err(LedgerError::Pruned { .. }) => None,
+        cut => cut?,
+    };
+    let header = if cut.is_some() { reader.header(last)? } else { None };
+    match header {
+        Some(header) if !const_hex::encode(header.id().as_bytes()).starts_with(kept) => {
+            Err(BackupError::OtherBlocks { height: last, kept: kept.to_owned(), ours: header.id() })
+        }
+        None if last < certified => Err(BackupError::Pruned { last, earliest }),
+        _ => Ok((last.next(), certified)),
     }
-    Ok((first, certified))
+}
+
+/// Refuses a backup whose last file is of another chain.
+fn refuse_other_chain(backup: &Folder, genesis: &Genesis) -> Result<(), BackupError> {
+    if let Some(segment) = backup.segments.last() {
+        Archive::open(&segment.path, genesis)?;
+    } else if let Some(base) = &backup.base {
+        SnapshotFile::open(&base.path, genesis)?;
+    }
+    Ok(())
 }
 
 /// Writes the state that the backup begins with. Returns where, and its bytes.
@@ -136,7 +156,7 @@ fn write_base(
     output: &Output,
 ) -> Result<(PathBuf, u64), Failure> {
     // Its name says its height, which is known once it is written.
-    let temporary = Temporary::beside(&backup.base_path(Height::ZERO))?;
+    let temporary = Temporary::beside(&backup.base_path(Height::ZERO, &Hash::ZERO))?;
     let failed = |error: SnapshotError| why(data, error.into());
     let io = |source| SnapshotError::Io { action: "write", path: temporary.path().to_owned(), source };
     let file = OpenOptions::new().write(true).create_new(true).open(temporary.path());
@@ -149,9 +169,16 @@ fn write_base(
     let (buffer, summary) = written.map_err(failed)?;
     let file = buffer.into_inner().map_err(|error| failed(io(error.into_error())))?;
     let bytes = file.sync_all().and_then(|()| file.metadata()).map_err(|error| failed(io(error)))?.len();
-    let path = backup.base_path(summary.height);
+    let id = id_at(source, summary.height).map_err(|error| why(data, error))?;
+    let path = backup.base_path(summary.height, &id);
     temporary.take_name(&path)?;
     Ok((path, bytes))
+}
+
+/// The id of a block that the node has.
+fn id_at(source: &StoreSource, height: Height) -> Result<Hash, BackupError> {
+    let header = source.reader().header(height)?;
+    Ok(header.ok_or(LedgerError::Corrupt { what: "a header" })?.id())
 }
 
 /// Writes the blocks of these heights. Returns where, and their bytes.
@@ -163,7 +190,8 @@ fn write_segment(
     (first, last): (Height, Height),
     output: &Output,
 ) -> Result<(PathBuf, u64), Failure> {
-    let path = backup.segment_path(first, last);
+    let id = id_at(&source, last).map_err(|error| why(data, error))?;
+    let path = backup.segment_path(first, last, &id);
     let temporary = Temporary::beside(&path)?;
     let written = write_archive(&temporary, source, genesis, (first, last), output);
     let (_, _, bytes) = written.map_err(|error| failed(data, error))?;
@@ -213,15 +241,23 @@ pub(super) fn why(data: &Path, error: BackupError) -> Failure {
         BackupError::Io { .. } => Failure::new(Exit::Failed, "IO", message),
         BackupError::Nothing { .. } => Failure::new(Exit::NotFound, "NO_BACKUP", message)
             .hint("name the folder that was given to `althing backup --to`"),
-        BackupError::Gap { .. } => Failure::new(Exit::NotFound, "BACKUP_GAP", message)
-            .hint("put the missing file back; or begin a new backup in another folder"),
+        BackupError::Gap { .. } => Failure::new(Exit::NotFound, "BACKUP_GAP", message).hint(
+            "put the missing file back, or remove one of two that hold the same; or begin a new backup elsewhere",
+        ),
+        BackupError::InUse { .. } => Failure::new(Exit::Temporary, "BACKUP_IN_USE", message)
+            .hint("wait until it is done; nothing has to be removed if it was killed"),
+        BackupError::OtherBlocks { .. } => Failure::new(Exit::Configuration, "OTHER_CHAIN", message)
+            .hint("the backup is of another beginning of this chain; begin a new backup in another folder"),
         BackupError::Pruned { .. } => Failure::new(Exit::NotFound, "PRUNED", message)
             .hint("begin a new backup in another folder, and back up more often than the node removes blocks"),
         BackupError::Behind { .. } => Failure::new(Exit::NotFound, "NO_BLOCKS", message)
             .hint("wait until the node has caught up, or name the node that the backup was made of"),
-        BackupError::Unverified(_) | BackupError::Results { .. } => {
-            Failure::new(Exit::Unverified, "UNVERIFIED", message)
-                .hint("nothing of it was kept; take another copy of the backup, or let the node fetch from the others")
+        BackupError::Unverified(_) => Failure::new(Exit::Unverified, "UNVERIFIED", message)
+            .hint("nothing of it was kept; take another copy of the backup, or let the node fetch from the others"),
+        BackupError::Contradiction(_) | BackupError::Results { .. } => {
+            Failure::new(Exit::Unverified, "DIVERGED", message).hint(
+                "no other copy helps: use the version of the program that the validators run, and tell them if it is",
+            )
         }
     }
 }

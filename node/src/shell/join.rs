@@ -305,7 +305,8 @@ pub fn restore_backup(
     backup: &Backup,
     mut progress: impl FnMut(Height, Height),
 ) -> Result<RestoredTo, RestoreFailure> {
-    let given = backup.last().ok_or_else(|| BackupError::Nothing { path: backup.folder().to_owned() })?;
+    let given = backup.last().map(|(height, _)| height);
+    let given = given.ok_or_else(|| BackupError::Nothing { path: backup.folder().to_owned() })?;
     rebuild(genesis, owner, data, config, given, |store| {
         let unverified = |what: String| BackupError::Unverified(what);
         let mut finalization = None;
@@ -315,7 +316,6 @@ pub fn restore_backup(
             finalization = Some(restored.finalization);
         }
         let mut ledger = Ledger::open(store, genesis).map_err(StartError::from)?;
-        let committee = genesis.committee();
         for segment in &backup.segments {
             let mut archive = Archive::open(&segment.path, genesis).map_err(BackupError::from)?;
             if (archive.first(), archive.last()) != (segment.first, segment.last) {
@@ -323,7 +323,7 @@ pub fn restore_backup(
                 let what = format!("{} holds the heights {first} to {last}", segment.path.display());
                 return Err(unverified(what).into());
             }
-            let last = backup::replay(&mut ledger, &mut archive, &committee, |height| progress(height, given))?;
+            let last = backup::replay(&mut ledger, &mut archive, genesis, |height| progress(height, given))?;
             finalization = last.or(finalization);
         }
         let head = ledger.head();

@@ -12,7 +12,7 @@ use super::amnesia::{LONG, names};
 use super::joining::{configure, pruned, shows_what_it_has};
 use super::network::Network;
 use super::nodes::{AMOUNT, Nodes, PATIENCE, VALIDATORS, eventually, height_of, is_final, state_at, transfer};
-use super::process::{Home, Process, finished, offline, program};
+use super::process::{Home, Process, begin, finished, offline, program};
 use super::rpc::call;
 use super::snapshots::{json, refusal, text};
 
@@ -47,8 +47,8 @@ fn backed_up(of: &Home, to: &Path, height: u64) -> Value {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder).expect("it is there").map(|entry| entry.expect("readable").path()).collect();
+    let all = fs::read_dir(folder).expect("it is there").map(|entry| entry.expect("readable").path());
+    let mut files: Vec<PathBuf> = all.filter(|path| path.file_name().is_some_and(|name| name != "LOCK")).collect();
     files.sort();
     files
 }
@@ -157,6 +157,10 @@ fn damaged_backups_are_refused(home: &Home, good: &Path) {
     assert_eq!(refusal(&restore(home, &copy)), (6, "NO_BACKUP".to_owned()));
     let other = Network::with_observers(1, 1);
     assert_eq!(refusal(&restore(&other.observer_home(0), good)), (78, "OTHER_CHAIN".to_owned()));
+    let (before, validator) = (files(good), other.home(0));
+    begin(&validator).expect("it is begun");
+    assert_eq!(refusal(&backup(&validator, good)), (78, "OTHER_CHAIN".to_owned()));
+    assert_eq!(files(good), before, "nothing of another chain is added");
 }
 
 #[test]
