@@ -19,6 +19,7 @@ mod program;
 mod progress;
 mod query;
 mod remote;
+mod repair;
 mod rpc_call;
 mod send;
 mod signing;
@@ -117,6 +118,8 @@ enum Command {
     /// The state of a node in one file, and nodes that begin with one
     #[command(subcommand)]
     Snapshot(snapshot::Command),
+    /// Examine the data folder of a stopped node, and make room for what others have of it
+    Repair(Box<repair::Repair>),
     /// Measure how much a network takes, and how fast
     #[command(subcommand)]
     Bench(bench::Command),
@@ -159,6 +162,7 @@ fn run(cli: Cli) -> Exit {
         Command::Export(export) => export.run(home, &output),
         Command::Verify(verify) => verify.run(home, &output),
         Command::Snapshot(command) => snapshot::run(command, home, &output),
+        Command::Repair(repair) => repair.run(home, &output),
         Command::Bench(command) => bench::run(command, home, &output),
         Command::Rpc(rpc) => rpc.run(&output),
         Command::Completions { shell } => program::completions(shell, &output),

@@ -26,6 +26,7 @@ mod observer;
 mod power;
 mod process;
 mod pruning;
+mod repair;
 mod rpc;
 mod snapshots;
 mod streets;
