@@ -8,6 +8,7 @@ mod bad_disk;
 mod bad_input;
 mod bench;
 mod committee;
+mod corruption;
 mod cut_disk;
 mod dice;
 mod disk;
