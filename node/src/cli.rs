@@ -20,6 +20,7 @@ mod program;
 mod progress;
 mod query;
 mod remote;
+mod repair;
 mod rpc_call;
 mod send;
 mod signing;
@@ -122,6 +123,8 @@ enum Command {
     Backup(backup::Backup),
     /// Begin a stopped node with a backup, every part of which is verified
     Restore(Box<backup::Restore>),
+    /// Examine the data folder of a stopped node, and make room for what others have of it
+    Repair(Box<repair::Repair>),
     /// Measure how much a network takes, and how fast
     #[command(subcommand)]
     Bench(bench::Command),
@@ -166,6 +169,7 @@ fn run(cli: Cli) -> Exit {
         Command::Snapshot(command) => snapshot::run(command, home, &output),
         Command::Backup(backup) => backup.run(home, &output),
         Command::Restore(restore) => restore.run(home, &output),
+        Command::Repair(repair) => repair.run(home, &output),
         Command::Bench(command) => bench::run(command, home, &output),
         Command::Rpc(rpc) => rpc.run(&output),
         Command::Completions { shell } => program::completions(shell, &output),

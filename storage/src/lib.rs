@@ -46,6 +46,6 @@ pub use faulty_store::{FaultyStore, StoreFaultPlan};
 pub use log::{AppendLog, PENDING_BYTES_MAX, RECORD_BYTES_MAX, TOTAL_BYTES_DEFAULT};
 pub use lsn::Lsn;
 #[cfg(feature = "rocks")]
-pub use rocks::{RocksOptions, RocksStore, StoreUsage};
+pub use rocks::{RocksOptions, RocksStore, StoreContent, StoreUsage};
 pub use segmented::{Options, SEGMENT_BYTES_DEFAULT, SegmentedLog};
 pub use store::{Entry, Order, OrderedStore, SCAN_ENTRIES_MAX, Scan, Space, SpaceOptions, StoreError, WriteBatch};

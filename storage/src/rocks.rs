@@ -7,7 +7,7 @@
 //! 2. The poison is set before a commit or a flush begins and lifted when it has succeeded. A failure in the background
 //!    counts like one of the next commit.
 //! 3. What is read is checked against its checksum: damage is an error, never another value. What damage to the
-//!    write-ahead log means is at the head of `options::guard`.
+//!    write-ahead log means is at the head of `options::guard`; that it is another one, at the head of `ahead`.
 //! 4. One handle works in a folder, or any number that only read; and a folder is opened with the keyspaces that it was made
 //!    for and no others.
 //! 5. A handle that only reads ([`RocksStore::open_read_only`], [`RocksStore::open_beside`]) writes nothing into the folder. The
@@ -21,6 +21,7 @@
 //! Deliberately absent: reads within a batch, snapshots, repair, and any answer to a disk that
 //! reports a sync and does not carry it out.
 
+mod ahead;
 mod fault;
 mod folder;
 mod options;
@@ -28,6 +29,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -41,6 +43,7 @@ use rocksdb::{ColumnFamily, CompactOptions, DB, DBRawIterator, ErrorKind, FlushO
 use self::folder::Folder;
 pub use self::options::RocksOptions;
 pub use self::usage::StoreUsage;
+pub use self::whole::StoreContent;
 use crate::store::Change;
 use crate::{Entry, Order, OrderedStore, SCAN_ENTRIES_MAX, Scan, Space, SpaceOptions, StoreError, WriteBatch};
 
@@ -152,6 +155,7 @@ impl RocksStore {
             let reason = "there is no store that was made to its end".to_owned();
             return Err(StoreError::Corrupt { folder: folder.path().to_path_buf(), reason });
         }
+        ahead::refuse_gap(folder.path())?;
         let (database, families) = options::layout(options, spaces);
         let db = DB::open_cf_descriptors_read_only(&database, folder.path(), families, false)
             .map_err(fault::engine("open", folder.path()))?;
@@ -210,8 +214,10 @@ impl RocksStore {
         let names: Vec<&'static str> = spaces.iter().map(|space| space.name).collect();
         refuse_unclear_names(folder, &names)?;
         let folder = Folder::lock(folder)?;
-        let finished = refuse_other_spaces(&folder, &names)?;
+        // First: the list of keyspaces stands in a file that may end in such a record.
         tail::mend(folder.path())?;
+        let finished = refuse_other_spaces(&folder, &names)?;
+        ahead::refuse_gap(folder.path())?;
         let (database, families) = options::layout(options, spaces);
         let db = DB::open_cf_descriptors(&database, folder.path(), families)
             .map_err(fault::engine("open", folder.path()))?;
@@ -219,6 +225,16 @@ impl RocksStore {
             folder.record_spaces(&names)?;
         }
         Ok(Self { shared: Arc::new(Shared { db, names, poisoned: Mutex::new(false), promise, folder, _own: None }) })
+    }
+
+    /// Whether the store in `folder` ends in a record that was being written when the power failed, or that lost its end to
+    /// damage. Opening it for writing drops that record; until then who only reads takes it for damage.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] if the folder cannot be read.
+    pub fn ends_torn(folder: &Path) -> Result<bool, StoreError> {
+        Ok(!tail::torn(folder)?.is_empty())
     }
 
     /// Writes what is in memory to tables, so that the next opening has no write-ahead log to read. For a clean stop;
@@ -438,6 +454,10 @@ fn refuse_other_spaces(folder: &Folder, names: &[&str]) -> Result<bool, StoreErr
         let listed = DB::list_cf(&rocksdb::Options::default(), folder.path());
         found.extend(listed.map_err(fault::engine("open", folder.path()))?);
         found.remove(rocksdb::DEFAULT_COLUMN_FAMILY_NAME);
+    }
+    if recorded.iter().flatten().any(|name| has_data && !found.contains(name)) {
+        let reason = "the engine's record of files lacks keyspaces that the file SPACES names".to_owned();
+        return Err(StoreError::Corrupt { folder: folder.path().to_path_buf(), reason });
     }
     let needed: BTreeSet<String> = names.iter().map(|&name| name.to_owned()).collect();
     // What a cut creation lacks is created now; what a finished store lacks must never reappear empty.

@@ -99,6 +99,18 @@ impl SegmentedLog {
         Ok((log, records))
     }
 
+    /// Reads the log in `folder` as [`SegmentedLog::open`] would, and changes nothing; none if there is no log. Records at its end
+    /// that are returned need not be durable.
+    ///
+    /// # Errors
+    ///
+    /// As [`SegmentedLog::open`].
+    pub fn read(folder: &Path, identity: &[u8; 32]) -> Result<Option<Vec<Vec<u8>>>, LogError> {
+        let Some(folder) = Folder::look(folder)? else { return Ok(None) };
+        let recovered = recovery::read(&folder, identity)?;
+        Ok(recovered.tail.is_some().then_some(recovered.records))
+    }
+
     /// Writes, syncs and marks what is pending, and begins a new segment when this one is large enough.
     fn commit(&mut self) -> Result<(), LogError> {
         if self.pending.is_empty() {

@@ -8,7 +8,7 @@ mod why;
 
 pub(super) use past::{Subject, Whose};
 pub(super) use run::read_genesis;
-pub(super) use why::not_started;
+pub(super) use why::{not_repaired, not_started};
 
 use std::path::PathBuf;
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use althing_consensus::Envelope;
 use althing_ledger::{LedgerError, Reader};
 use althing_mempool::Range;
-use althing_storage::OrderedStore;
+use althing_storage::{OrderedStore, StoreError};
 use althing_types::{Epoch, Height};
 use metrics::counter;
 
@@ -113,6 +113,18 @@ impl Budgets {
     }
 }
 
+/// What there is to send. Damage to what was asked for is logged and never sent: the peer finds it elsewhere, and the node goes
+/// on, or whoever asks for it again and again could keep it down.
+fn legible(answer: Result<Option<Message>, LedgerError>) -> Result<Option<Message>, LedgerError> {
+    match answer {
+        Err(error @ (LedgerError::Corrupt { .. } | LedgerError::Store(StoreError::Corrupt { .. }))) => {
+            tracing::error!(%error, "the ledger cannot be read");
+            Ok(None)
+        }
+        answer => answer,
+    }
+}
+
 impl<S: OrderedStore + 'static> Answering<S> {
     /// Starts the thread. It ends when its queue is closed and empty.
     pub(crate) fn start(self, stop: Stop) -> JoinHandle<()> {
@@ -129,7 +141,7 @@ impl<S: OrderedStore + 'static> Answering<S> {
             for (to, request) in requests {
                 if !budgets.has_room(to, self.clock.uptime()) {
                     counter!("althing_sync_refused_total").increment(1);
-                } else if let Some(message) = self.answer(request)? {
+                } else if let Some(message) = legible(self.answer(request))? {
                     budgets.charge(to, self.outbox.send(&[to], &message));
                 }
             }

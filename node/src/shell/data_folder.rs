@@ -5,7 +5,8 @@
 //! data/version    the layout's version, the chain and the node, readable by people
 //! data/db/        the ledger's store
 //! data/db.joining/  a store that is being built of a snapshot; db.before/ the one that it took the place of, and db.rubbish/
-//!                 one that is given up, both for a moment
+//!                 one that is given up, both for a moment; db.fresh/ an empty one that is about to replace a damaged one
+//! data/NAME.damaged-N   a part that `althing repair` found damaged and put another in the place of; nobody reads it
 //! data/votes/     the log of consensus: what this validator said; an observer has none
 //! data/batches/   the log of batches that are not committed yet; an observer has none
 //! data/fork-evidence-VIEW.json   proof of a fork, if this validator found one; while it is there it does not start
@@ -32,6 +33,8 @@ const LAYOUT_VERSION: u32 = 1;
 const VALIDATOR: &str = "validator";
 /// What stands before an observer's node key.
 const OBSERVER: &str = "observer";
+/// How often a part can be set aside before an operator has to clear away.
+const SET_ASIDE_MAX: u32 = 1_000;
 /// Bytes of the version file at most.
 const VERSION_BYTES_MAX: usize = 4_096;
 
@@ -165,23 +168,63 @@ pub(crate) struct DataFolder {
     _lock: File,
 }
 
+/// What a folder that is examined is bound to.
+#[derive(Debug)]
+pub(crate) enum Binding {
+    /// The chain and the node that are given.
+    Fits,
+    /// Nothing: there is no file that says so.
+    Missing,
+    /// Something else, or nothing that makes sense.
+    Differs(DataError),
+}
+
 impl DataFolder {
     /// Takes the folder for a chain and a node; makes it if it is not there.
     pub(crate) fn open(path: &Path, chain: &Hash, owner: Owner) -> Result<Self, DataError> {
         create(path)?;
+        let mut folder = Self::locked(path, owner)?;
+        folder.was_bound = folder.compare(chain)?;
+        folder.settle()?;
+        Ok(folder)
+    }
+
+    /// Takes a folder that is there to examine it, whatever it is bound to, and changes nothing in it.
+    pub(crate) fn take(path: &Path, chain: &Hash, owner: Owner) -> Result<(Self, Binding), DataError> {
+        if !is_there(path)? {
+            return Err(DataError::NotBegun { folder: path.to_owned() });
+        }
+        let mut folder = Self::locked(path, owner)?;
+        let binding = match folder.compare(chain) {
+            Ok(true) => Binding::Fits,
+            Ok(false) => Binding::Missing,
+            Err(
+                error @ (DataError::Version { .. }
+                | DataError::OtherChain { .. }
+                | DataError::OtherNode { .. }
+                | DataError::File(FileError::TooLarge { .. })),
+            ) => Binding::Differs(error),
+            Err(error) => return Err(error),
+        };
+        folder.was_bound = matches!(binding, Binding::Fits);
+        Ok((folder, binding))
+    }
+
+    fn locked(path: &Path, owner: Owner) -> Result<Self, DataError> {
         refuse_foreign(path)?;
         let lock_path = path.join("LOCK");
         let lock = File::options().create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(io_error("open", &lock_path))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(DataError::InUse { folder: path.to_owned() }),
-            Err(error) => return Err(io_error("lock", &lock_path)(error.into())),
+            Ok(()) => Ok(Self { path: path.to_owned(), owner, was_bound: false, _lock: lock }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(DataError::InUse { folder: path.to_owned() }),
+            Err(error) => Err(io_error("lock", &lock_path)(error.into())),
         }
-        let mut folder = Self { path: path.to_owned(), owner, was_bound: false, _lock: lock };
-        folder.was_bound = folder.compare(chain)?;
-        folder.settle()?;
-        Ok(folder)
+    }
+
+    /// Whose it is.
+    pub(crate) const fn owner(&self) -> Owner {
+        self.owner
     }
 
     /// Refuses a folder that was in use and lacks its store, or one of a validator's logs. What a disk does not let us
@@ -297,6 +340,44 @@ impl DataFolder {
             self.rename(&self.joining(), &rubbish)?;
         }
         remove_folder(&rubbish)
+    }
+
+    /// Whether one store was about to take the place of another, and neither is in it.
+    pub(crate) fn is_between_stores(&self) -> Result<bool, DataError> {
+        Ok(is_there(&self.before())? && !is_there(&self.db())?)
+    }
+
+    /// An empty store that is about to take the place of a damaged one.
+    pub(crate) fn fresh(&self) -> PathBuf {
+        self.path.join("db.fresh")
+    }
+
+    /// Removes an empty store that never came into its place.
+    pub(crate) fn forget_fresh(&self) -> Result<(), DataError> {
+        remove_folder(&self.fresh())
+    }
+
+    /// Puts the empty store in the place of the ledger's, which was set aside.
+    pub(crate) fn take_fresh(&self) -> Result<(), DataError> {
+        self.rename(&self.fresh(), &self.db())
+    }
+
+    /// Gives a part another name, under which nobody looks for it: `NAME.damaged-1`, or the first number that is free. None if
+    /// it is not there.
+    pub(crate) fn set_aside(&self, name: &str) -> Result<Option<PathBuf>, DataError> {
+        let from = self.path.join(name);
+        if !is_there(&from)? {
+            return Ok(None);
+        }
+        for number in 1..=SET_ASIDE_MAX {
+            let to = self.path.join(format!("{name}.damaged-{number}"));
+            if !is_there(&to)? {
+                self.rename(&from, &to)?;
+                return Ok(Some(to));
+            }
+        }
+        let source = io::Error::other("too much of it was set aside before; move that away");
+        Err(DataError::Io { action: "set aside", path: from, source })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DataError> {
@@ -521,6 +602,43 @@ mod tests {
         folder.settle().expect("the new one is in its place");
         assert_eq!(here(), "newer");
         assert!(!folder.before().exists());
+    }
+
+    #[test]
+    fn a_part_that_is_set_aside_keeps_what_it_holds_under_the_first_name_that_is_free() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = bound(home.path(), &Hash::ZERO, validator(1)).expect("a new folder");
+        assert_eq!(folder.set_aside("db").expect("there is nothing"), None);
+        for number in 1..=3 {
+            fs::create_dir(folder.db()).expect("it can be made");
+            fs::write(folder.db().join("CURRENT"), number.to_string()).expect("it can be written");
+            let aside = folder.set_aside("db").expect("it can be renamed").expect("it is there");
+            assert_eq!(aside, home.path().join(format!("db.damaged-{number}")));
+            assert_eq!(fs::read_to_string(aside.join("CURRENT")).expect("it is there"), number.to_string());
+            assert!(!folder.db().exists());
+        }
+        fs::create_dir(folder.fresh()).expect("it can be made");
+        folder.take_fresh().expect("it is there");
+        assert!(folder.db().exists() && !folder.fresh().exists());
+    }
+
+    #[test]
+    fn a_folder_is_taken_to_be_examined_whatever_it_is_bound_to_and_stays_as_it_is() {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path().join("data");
+        let take = |chain: &Hash| DataFolder::take(&path, chain, validator(1));
+        assert!(matches!(take(&Hash::ZERO), Err(DataError::NotBegun { .. })) && !path.exists());
+        let folder = bound(&path, &Hash::ZERO, validator(1)).expect("a new folder");
+        assert!(matches!(take(&Hash::ZERO), Err(DataError::InUse { .. })));
+        drop(folder);
+        assert!(matches!(take(&Hash::ZERO), Ok((_, Binding::Fits))));
+        let other = Hash::new([1; 32]);
+        assert!(matches!(take(&other), Ok((_, Binding::Differs(DataError::OtherChain { .. })))));
+        let version = path.join("version");
+        fs::write(&version, [b'x'; VERSION_BYTES_MAX + 1]).expect("it can be written");
+        assert!(matches!(take(&Hash::ZERO), Ok((_, Binding::Differs(_)))));
+        fs::remove_file(&version).expect("it is there");
+        assert!(matches!(take(&Hash::ZERO), Ok((_, Binding::Missing))) && !version.exists());
     }
 
     #[test]

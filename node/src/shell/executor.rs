@@ -51,6 +51,8 @@ impl<S: OrderedStore + 'static> Executor<S> {
             if let Err(error) = self.run() {
                 match error {
                     Failure::Ledger(LedgerError::Store(error)) => stop.disk_failed("the ledger", &error),
+                    // What is damaged contradicts nothing: it is gone.
+                    Failure::Ledger(error @ LedgerError::Corrupt { .. }) => stop.disk_failed("the ledger", &error),
                     Failure::Ledger(error) => stop.chain_failed(error.to_string()),
                     Failure::Diverged(height) => stop.chain_failed(format!(
                         "the validators certified another result of height {height} than this node computed"

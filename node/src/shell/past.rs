@@ -58,16 +58,25 @@ pub fn begin(genesis: &Genesis, key: &PublicKey, data: &Path, config: &Config) -
 ///
 /// If the validator is not one of the chain, the folder is in use or holds the proof of a fork, or the disk fails.
 pub fn recover_votes(genesis: &Genesis, key: &PublicKey, data: &Path, config: &Config) -> Result<Recovery, StartError> {
-    let folder = taken(genesis, key, data)?;
-    let (_store, ledger) = open_ledger(&folder, genesis, config)?;
-    let (mut log, records) = open_log(VOTES, &folder, genesis, key)?;
+    recover_in(&taken(genesis, key, data)?, genesis, key, config)
+}
+
+/// The same in a folder that this process holds.
+pub(super) fn recover_in(
+    folder: &DataFolder,
+    genesis: &Genesis,
+    key: &PublicKey,
+    config: &Config,
+) -> Result<Recovery, StartError> {
+    let (_store, ledger) = open_ledger(folder, genesis, config)?;
+    let (mut log, records) = open_log(VOTES, folder, genesis, key)?;
     let records: Vec<Record> = decoded(VOTES, &records)?;
     let above = records.iter().map(voted_in).max().unwrap_or_default();
     let standing = Record::Standing(Standing::Recovering { question: question()?, above });
     let of_others = records.into_iter().filter(|record| !matches!(record, Record::Vote(_) | Record::Standing(_)));
     let kept: Vec<Vec<u8>> = std::iter::once(standing).chain(of_others).map(|record| encode(&record)).collect();
     log.replace(&kept).and_then(|_| log.sync()).map_err(failed)?;
-    let _batches = open_log(BATCHES, &folder, genesis, key)?;
+    let _batches = open_log(BATCHES, folder, genesis, key)?;
     folder.bind(&genesis.hash())?;
     let set = genesis.validator_set();
     let (needed, others) = (usize::from(set.quorums().nullify()), usize::from(set.count()).saturating_sub(1));

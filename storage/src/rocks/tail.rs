@@ -21,42 +21,48 @@ const BLOCK: usize = 32 << 10;
 /// A checksum, a length, and a kind.
 const HEADER: usize = 4 + 2 + 1;
 /// The kinds of pieces: a whole record, or the first one of several, those between, and the last one.
-const WHOLE: u8 = 1;
-const FIRST: u8 = 2;
-const MIDDLE: u8 = 3;
-const LAST: u8 = 4;
+pub(super) const WHOLE: u8 = 1;
+pub(super) const FIRST: u8 = 2;
+pub(super) const MIDDLE: u8 = 3;
+pub(super) const LAST: u8 = 4;
 /// The file that names the newest record of files.
 const CURRENT: &str = "CURRENT";
 
 /// Cuts off the record that was being written when the power failed, in the newest write-ahead log and in the record of
 /// files. Durable when it returns. The folder is locked, and the engine has not opened it.
 pub(super) fn mend(folder: &Path) -> Result<(), StoreError> {
-    for path in newest_log(folder)?.into_iter().chain(record_of_files(folder)?) {
-        let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
-        if let Some(end) = torn_at(&bytes) {
-            let file = File::options().write(true).open(&path).map_err(StoreError::io("open", &path))?;
-            file.set_len(end as u64).map_err(StoreError::io("cut", &path))?;
-            file.sync_all().map_err(StoreError::io("sync", &path))?;
-        }
+    for (path, end) in torn(folder)? {
+        let file = File::options().write(true).open(&path).map_err(StoreError::io("open", &path))?;
+        file.set_len(end as u64).map_err(StoreError::io("cut", &path))?;
+        file.sync_all().map_err(StoreError::io("sync", &path))?;
     }
     Ok(())
 }
 
-/// The write-ahead log with the highest number, if there is any.
-fn newest_log(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
-    let mut newest = None;
+/// The files that end in such a record, and where it begins.
+pub(super) fn torn(folder: &Path) -> Result<Vec<(PathBuf, usize)>, StoreError> {
+    let mut found = Vec::new();
+    for path in logs(folder)?.pop().into_iter().chain(record_of_files(folder)?) {
+        let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
+        found.extend(torn_at(&bytes).map(|end| (path, end)));
+    }
+    Ok(found)
+}
+
+/// The write-ahead logs, by their numbers.
+pub(super) fn logs(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut logs = Vec::new();
     for entry in fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
         let path = entry.map_err(StoreError::io("list", folder))?.path();
         let number: Option<u64> = path.file_stem().and_then(OsStr::to_str).and_then(|stem| stem.parse().ok());
-        if let Some(number) = number.filter(|_| path.extension() == Some(OsStr::new("log"))) {
-            newest = newest.max(Some((number, path)));
-        }
+        logs.extend(number.filter(|_| path.extension() == Some(OsStr::new("log"))).map(|number| (number, path)));
     }
-    Ok(newest.map(|(_, path)| path))
+    logs.sort();
+    Ok(logs.into_iter().map(|(_, path)| path).collect())
 }
 
 /// The record of files that the engine will read, if there is one.
-fn record_of_files(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
+pub(super) fn record_of_files(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
     let current = folder.join(CURRENT);
     if !current.try_exists().map_err(StoreError::io("look for", &current))? {
         return Ok(None);
@@ -67,11 +73,18 @@ fn record_of_files(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
 }
 
 /// A piece of a record, as it is found on disk.
-struct Piece {
+pub(super) struct Piece {
     /// What it is, if its checksum is right.
-    kind: Option<u8>,
+    pub(super) kind: Option<u8>,
     /// Where the next one is; none if its header does not say so.
-    next: Option<usize>,
+    pub(super) next: Option<usize>,
+}
+
+impl Piece {
+    /// What it carries, where it was found.
+    pub(super) fn payload<'a>(&self, bytes: &'a [u8], at: usize) -> &'a [u8] {
+        self.next.and_then(|next| bytes.get(at + HEADER..next)).unwrap_or_default()
+    }
 }
 
 /// Where the record begins that was being written, if some of its sectors are missing.
@@ -121,7 +134,7 @@ fn lacks_a_sector(bytes: &[u8], from: usize) -> bool {
 }
 
 /// Where the next piece can begin: what is left of a block may be too short for a header.
-const fn aligned(at: usize) -> usize {
+pub(super) const fn aligned(at: usize) -> usize {
     if BLOCK - at % BLOCK < HEADER { at.next_multiple_of(BLOCK) } else { at }
 }
 
@@ -130,7 +143,7 @@ const fn block_end(at: usize) -> usize {
 }
 
 /// The piece at a place; none at the end.
-fn piece_at(bytes: &[u8], at: usize) -> Option<Piece> {
+pub(super) fn piece_at(bytes: &[u8], at: usize) -> Option<Piece> {
     let rest = bytes.get(at..).filter(|rest| !rest.is_empty())?;
     let lost = Some(Piece { kind: None, next: None });
     let Some((checksum, [low, high, kind, ..])) = rest.split_first_chunk::<4>() else { return lost };

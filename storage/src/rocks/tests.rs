@@ -453,6 +453,118 @@ fn no_damage_to_the_write_ahead_log_shows_other_data_or_half_a_batch() {
 }
 
 #[test]
+fn a_record_of_files_that_was_being_written_when_the_power_failed_is_cut_off() {
+    let folder = killed(10, 20);
+    let current = fs::read_to_string(folder.path().join("CURRENT")).expect("it is there");
+    let record = folder.path().join(current.trim_end());
+    let whole = fs::read(&record).expect("it is there");
+    // Its length is there, its first sectors are, and nothing of the rest.
+    let mut torn = whole.clone();
+    torn.extend([1, 2, 3, 4, 0xdc, 5, 1]);
+    torn.resize(whole.len() + 7 + 0x5dc, 0);
+    fs::write(&record, torn).expect("it can be written");
+    assert!(RocksStore::ends_torn(folder.path()).expect("it can be read"));
+    assert_eq!(batches(&open(folder.path())), 20);
+    assert!(!RocksStore::ends_torn(folder.path()).expect("it can be read"));
+}
+
+/// A store with so many batches, of which the first ones are in tables, as a kill would leave it.
+fn killed(in_tables: u32, count: u32) -> TempDir {
+    let folder = temporary();
+    let store = open(folder.path());
+    for number in 0..count {
+        if number == in_tables {
+            store.flush().expect("flushed");
+        }
+        store.commit(batch(number)).expect("committed");
+    }
+    copy(folder.path())
+}
+
+/// Puts the write-ahead log of one store in the place of another's.
+fn swap_logs(from: &Path, to: &Path) {
+    let newest = |folder: &Path| files(folder, "log").pop().expect("there is one");
+    fs::copy(newest(from), newest(to)).expect("the file is copied");
+}
+
+#[test]
+fn a_write_ahead_log_that_does_not_go_on_where_the_tables_end_is_refused() {
+    for (log, what) in [(killed(15, 20), "it begins later"), (killed(99, 5), "it ends earlier")] {
+        let folder = killed(10, 20);
+        swap_logs(log.path(), folder.path());
+        for outcome in [
+            RocksStore::open_read_only(folder.path(), &SPACES, RocksOptions::default()),
+            RocksStore::open(folder.path(), &SPACES, RocksOptions::default()),
+        ] {
+            assert!(matches!(outcome, Err(StoreError::Corrupt { .. })), "{what}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn a_write_ahead_log_that_reaches_the_end_of_the_tables_or_beyond_shows_nothing_that_was_not() {
+    for (log, count) in [(killed(10, 13), 13), (killed(99, 10), 10), (killed(8, 15), 15)] {
+        let folder = killed(10, 20);
+        swap_logs(log.path(), folder.path());
+        assert_eq!(batches(&open(folder.path())), count);
+    }
+}
+
+#[test]
+fn every_kill_between_flushes_leaves_a_log_that_goes_on_where_the_tables_end() {
+    let folder = temporary();
+    let store = open(folder.path());
+    for number in 0..40 {
+        store.commit(batch(number)).expect("committed");
+        match number % 7 {
+            2 => store.flush().expect("flushed"),
+            // What is removed counts as well, at the end of a flush too.
+            4 => {
+                let mut removed = WriteBatch::default();
+                removed.delete(POINTS, b"never there");
+                removed.delete_range(RANGES, b"y", b"z");
+                store.commit(removed).expect("committed");
+                store.flush().expect("flushed");
+            }
+            5 => store.commit(WriteBatch::default()).expect("committed"),
+            _ => {}
+        }
+        let copied = copy(folder.path());
+        for _ in 0..2 {
+            assert_eq!(batches(&open(copied.path())), number as usize + 1);
+        }
+    }
+}
+
+#[test]
+fn reading_all_counts_everything_and_finds_damage_in_any_table_or_file_of_large_values() {
+    let folder = killed(20, 30);
+    let read = |folder: &Path| {
+        let store = RocksStore::open_read_only(folder, &SPACES, RocksOptions::default())?;
+        store.read_all(|_, _, _| ())
+    };
+    assert_eq!(read(folder.path()).expect("it is whole").entries, 90);
+    for file in [files(folder.path(), "sst"), files(folder.path(), "blob")].concat() {
+        let copied = copy(folder.path());
+        // Of both kinds the data come first.
+        flip(&copied.path().join(file.file_name().expect("a name")), 40);
+        let outcome = read(copied.path());
+        assert!(matches!(outcome, Err(StoreError::Corrupt { .. })), "{}: {outcome:?}", file.display());
+    }
+}
+
+#[test]
+fn a_record_of_files_that_lost_keyspaces_is_damage_and_no_other_version() {
+    let folder = temporary();
+    drop(open(folder.path()));
+    let mut named = fs::read_to_string(folder.path().join("SPACES")).expect("it is there");
+    named.push_str("qoints\n");
+    fs::write(folder.path().join("SPACES"), named).expect("it can be written");
+    let outcome = RocksStore::open(folder.path(), &SPACES, RocksOptions::default());
+    assert!(matches!(outcome, Err(StoreError::Corrupt { .. })), "{outcome:?}");
+}
+
+#[test]
 fn a_commit_that_fails_poisons_the_store_and_its_clones() {
     let folder = temporary();
     let store = open(folder.path());

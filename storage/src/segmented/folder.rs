@@ -53,6 +53,26 @@ impl Folder {
         Ok(Self { path: path.to_path_buf(), handle, _lock: lock })
     }
 
+    /// A folder that is there, for reading: nothing is created. None if it is not there.
+    pub(super) fn look(path: &Path) -> Result<Option<Self>, LogError> {
+        let handle = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            handle => handle.map_err(LogError::io("open", path))?,
+        };
+        let lock_path = path.join(LOCK_NAME);
+        let lock = match File::open(&lock_path) {
+            // Nobody works in a folder without it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => File::open(path),
+            lock => lock,
+        };
+        let lock = lock.map_err(LogError::io("open", &lock_path))?;
+        match retry_on_intr(|| flock(&lock, FlockOperation::NonBlockingLockShared)) {
+            Ok(()) => Ok(Some(Self { path: path.to_path_buf(), handle, _lock: lock })),
+            Err(Errno::WOULDBLOCK) => Err(LogError::InUse { folder: path.to_path_buf() }),
+            Err(error) => Err(LogError::io("lock", &lock_path)(error)),
+        }
+    }
+
     /// Lists the segments and the leftovers.
     pub(super) fn list(&self) -> Result<Listing, LogError> {
         let mut listing = Listing::default();

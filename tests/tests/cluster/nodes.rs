@@ -72,6 +72,12 @@ impl Nodes {
         self.running[index].take().expect("it runs").kill();
     }
 
+    /// Asks a node to end, and waits until it has ended in order.
+    pub(crate) fn stop(&mut self, index: usize) {
+        let status = self.running[index].take().expect("it runs").stop();
+        assert!(status.success(), "it ended with {status}: {}", self.log(index));
+    }
+
     /// Kills all nodes that run at once.
     pub(crate) fn kill_all(&mut self) {
         let running: Vec<usize> = (0..self.running.len()).filter(|index| self.running[*index].is_some()).collect();

@@ -13,20 +13,25 @@ use althing_storage::{LogError, StoreError};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::config::ConfigError;
-use crate::shell::{DataError, P2pError, Reason, StartError};
+use crate::shell::{DataError, P2pError, Reason, RepairError, StartError};
 
 /// What an operator can do about data that another version wrote.
 const OTHER_VERSION: &str = "run the version of althing that wrote it, or a later one; never let a validator start \
                              with an empty folder instead";
 /// What an operator can do about data that are not this node's.
 const NOT_ITS_OWN: &str = "give --data or --home with this node's own folder of this chain; a validator may start with a \
-                           new one only if it never ran on this chain";
+                           new one only if it never ran on this chain. If it is its own and only the file `version` is damaged, \
+                           `althing repair` writes that anew";
 /// What an operator can do about votes that are lost.
 const RECOVER: &str = "`althing node recover-vote-log` lets this validator vote again once the others have proven where \
                        they are; never put an older copy of its votes in their place";
 /// What an operator can do about a disk that fails.
 const LOOK_AT_THE_DISK: &str =
     "look at the disk: health, mount options, permissions; docs/operations.md lists these messages";
+
+/// What an operator can do about data that are damaged.
+const REPAIR: &str = "look at the disk, then let `althing repair` say what is damaged: it brings back what others have, and \
+                      deletes nothing";
 
 /// A configuration that makes no sense.
 pub(super) fn bad_configuration(error: &ConfigError) -> Failure {
@@ -40,10 +45,31 @@ pub(super) fn ended(reason: Reason) -> Failure {
         Reason::Asked => Failure::new(Exit::Interrupted, "ASKED", "the node was asked to end"),
         Reason::DiskFull(what) => disk_full(what),
         Reason::Disk(what) => Failure::new(Exit::Failed, "DISK", what)
-            .hint("look at the disk: health, mount options, permissions; nothing that was acknowledged is lost"),
+            .hint(
+                "look at the disk: health, mount options, permissions; nothing that was acknowledged is lost. If something is \
+                 damaged, `althing repair` says what and brings back what others have",
+            ),
         Reason::Chain(what) => Failure::new(Exit::Failed, "DIVERGED", what)
             .hint("keep the data folder as evidence, and compare with other validators"),
         Reason::Fork(what) => forked(what),
+    }
+}
+
+/// A folder that was not repaired.
+pub(in crate::cli) fn not_repaired(error: &RepairError, key_path: &Path) -> Failure {
+    let message = error.to_string();
+    match error {
+        RepairError::Start(error) => not_started(error, key_path),
+        RepairError::Alone { .. } => Failure::new(Exit::Configuration, "DATA_LOST", message)
+            .hint("restore the whole folder as it was when the node stopped; nothing was changed"),
+        RepairError::Votes { .. } => Failure::new(Exit::Usage, "NOT_CONFIRMED", message).hint(
+            "nothing was changed; make sure that no other process votes with this key, then give --yes. It takes in no \
+             transactions until the next epoch then",
+        ),
+        RepairError::Unwitnessed => Failure::new(Exit::Usage, "NOT_CONFIRMED", message).hint(
+            "nothing was changed; give --logs-are-current if votes/ and batches/ are those of this node's last run and no \
+             copy, else --yes: the validator then forgets what it voted, as after `althing node recover-vote-log`",
+        ),
     }
 }
 
@@ -69,34 +95,28 @@ pub(in crate::cli) fn not_started(error: &StartError, key_path: &Path) -> Failur
         StartError::P2p(error) => not_connected(error, message),
         StartError::LostBatches { .. } => Failure::new(Exit::Configuration, "DATA_LOST", message)
             .hint("restore the log of batches as it was when the node stopped; without it this chain cannot go on"),
-        StartError::Votes(_) | StartError::LostVotes { .. } | StartError::Data(DataError::Lost { .. }) => {
+        StartError::Data(error) => folder_refused(error, message),
+        StartError::Votes(_) | StartError::LostVotes { .. } => {
             Failure::new(Exit::Configuration, "DATA_LOST", message).hint(RECOVER)
         }
-        StartError::Data(DataError::NotBegun { .. }) => Failure::new(Exit::Configuration, "DATA_MISSING", message)
-            .hint(
-                "if this validator has never run: `althing node init`; if its data were lost: \
-             `althing node recover-vote-log`, never init",
-            ),
-        StartError::Data(DataError::Begun { .. }) => Failure::new(Exit::Configuration, "DATA_BEGUN", message)
-            .hint("start it with `althing node run`; if its votes were lost: `althing node recover-vote-log`"),
-        StartError::Data(DataError::Fork { .. }) => forked(message),
-        StartError::Data(DataError::Version { .. })
-        | StartError::Log { error: LogError::Version { .. }, .. }
+        StartError::Log { error: LogError::Version { .. }, .. }
         | StartError::Store(StoreError::WrongSchema { .. })
         | StartError::Ledger(LedgerError::Version { .. }) => {
             Failure::new(Exit::Configuration, "DATA_VERSION", message).hint(OTHER_VERSION)
         }
-        StartError::Data(DataError::File(_) | DataError::Io { .. }) => {
-            Failure::new(Exit::Failed, "DISK", message).hint(LOOK_AT_THE_DISK)
-        }
-        StartError::Data(_)
-        | StartError::Log { error: LogError::WrongIdentity { .. }, .. }
+        StartError::Log { error: LogError::WrongIdentity { .. }, .. }
         | StartError::Ledger(LedgerError::OtherChain { .. }) => {
             Failure::new(Exit::Configuration, "DATA_FOLDER", message).hint(NOT_ITS_OWN)
         }
         StartError::Telemetry(_) => Failure::new(Exit::Configuration, "CONFIG_INVALID", message)
             .hint("docs/operations.md says what each key may hold"),
-        StartError::Log { .. } | StartError::Record { .. } | StartError::Store(_) | StartError::Ledger(_) => {
+        StartError::Log { error: LogError::Corrupt { .. }, .. }
+        | StartError::Record { .. }
+        | StartError::Store(StoreError::Corrupt { .. })
+        | StartError::Ledger(LedgerError::Corrupt { .. } | LedgerError::Store(StoreError::Corrupt { .. })) => {
+            Failure::new(Exit::Failed, "DISK", message).hint(REPAIR)
+        }
+        StartError::Log { .. } | StartError::Store(_) | StartError::Ledger(_) => {
             Failure::new(Exit::Failed, "DISK", message).hint(LOOK_AT_THE_DISK)
         }
         StartError::Random => {
@@ -104,6 +124,32 @@ pub(in crate::cli) fn not_started(error: &StartError, key_path: &Path) -> Failur
         }
         StartError::Runtime(_) => Failure::new(Exit::Failed, "SYSTEM", message)
             .hint("look at the limits of the user for threads, processes and open files"),
+    }
+}
+
+/// A data folder that cannot be used.
+fn folder_refused(error: &DataError, message: String) -> Failure {
+    match error {
+        DataError::InUse { .. } => Failure::new(Exit::Temporary, "DATA_IN_USE", message),
+        DataError::Lost { part, .. } if part.ends_with("db") => Failure::new(Exit::Configuration, "DATA_LOST", message)
+            .hint("`althing repair` lets the node fetch it from the others and keeps its votes"),
+        DataError::Lost { .. } => Failure::new(Exit::Configuration, "DATA_LOST", message).hint(RECOVER),
+        DataError::NotBegun { .. } => Failure::new(Exit::Configuration, "DATA_MISSING", message).hint(
+            "if this validator has never run: `althing node init`; if its data were lost: \
+             `althing node recover-vote-log`, never init",
+        ),
+        DataError::Begun { .. } => Failure::new(Exit::Configuration, "DATA_BEGUN", message)
+            .hint("start it with `althing node run`; if its votes were lost: `althing node recover-vote-log`"),
+        DataError::Fork { .. } => forked(message),
+        // No version writes what is no number.
+        DataError::Version { found, .. } if found.parse::<u32>().is_err() => {
+            Failure::new(Exit::Configuration, "DATA_VERSION", message).hint(REPAIR)
+        }
+        DataError::Version { .. } => Failure::new(Exit::Configuration, "DATA_VERSION", message).hint(OTHER_VERSION),
+        DataError::File(_) | DataError::Io { .. } => Failure::new(Exit::Failed, "DISK", message).hint(LOOK_AT_THE_DISK),
+        DataError::OtherChain { .. } | DataError::OtherNode { .. } | DataError::Foreign { .. } => {
+            Failure::new(Exit::Configuration, "DATA_FOLDER", message).hint(NOT_ITS_OWN)
+        }
     }
 }
 

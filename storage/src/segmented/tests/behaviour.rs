@@ -22,6 +22,28 @@ fn nothing_is_durable_before_a_sync() {
 }
 
 #[test]
+fn a_log_is_read_without_a_change_also_where_its_end_is_torn() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let read = || SegmentedLog::read(folder.path(), &IDENTITY);
+    assert!(matches!(read(), Ok(None)), "an empty folder");
+    let missing = folder.path().join("missing");
+    assert!(matches!(SegmentedLog::read(&missing, &IDENTITY), Ok(None)) && !missing.exists());
+    let (mut log, _) = open(folder.path(), 1 << 13);
+    append_all(&mut log, &records(0, 5));
+    log.sync().expect("synced");
+    assert!(matches!(read(), Err(LogError::InUse { .. })));
+    drop(log);
+    let (name, mut bytes) = image(folder.path()).pop_last().expect("a segment");
+    let used = bytes.iter().rposition(|byte| *byte != 0).expect("it holds something");
+    bytes[used - 1] ^= 1;
+    std::fs::write(folder.path().join(name), bytes).expect("the file is written");
+    let before = image(folder.path());
+    assert_eq!(read().expect("the last mark is torn"), Some(records(0, 5)));
+    assert_eq!(image(folder.path()), before);
+    assert!(matches!(SegmentedLog::read(folder.path(), &[8; 32]), Err(LogError::WrongIdentity { .. })));
+}
+
+#[test]
 fn a_sync_without_records_writes_nothing() {
     let folder = TempDir::new().expect("a temporary folder");
     let (mut log, _) = open(folder.path(), 1 << 13);
