@@ -107,6 +107,7 @@ impl Line {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "what a test measured is shown with --nocapture")]
 fn print(lines: &[Line]) {
     let count = |is: &dyn Fn(&Verdict) -> bool| lines.iter().filter(|line| is(&line.verdict)).count();
     println!("\n| file | fault | what was done | `repair --check` | what came of it |\n|---|---|---|---|---|");
