@@ -253,8 +253,21 @@ impl Layout {
     }
 
     fn refuse_foreign(&self) -> Result<(), TestnetError> {
-        let mut entries = fs::read_dir(&self.0).map_err(io_error("list", &self.0))?;
-        if entries.next().is_some() && !self.at(DESCRIPTION).exists() && !self.at(LOCK).exists() {
+        // Of one listing: a network that is being removed has its lock until nothing else is left.
+        let entries = match fs::read_dir(&self.0) {
+            // It was removed at this moment; whoever opens the lock sees that, too.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(io_error("list", &self.0))?,
+        };
+        let mut is_empty = true;
+        for entry in entries {
+            let name = entry.map_err(io_error("list", &self.0))?.file_name();
+            if name == DESCRIPTION || name == LOCK {
+                return Ok(());
+            }
+            is_empty = false;
+        }
+        if !is_empty {
             return Err(TestnetError::Foreign { folder: self.0.clone() });
         }
         Ok(())
