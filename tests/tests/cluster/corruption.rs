@@ -81,7 +81,7 @@ fn damage_to_any_file_is_noticed_or_harmless_and_nothing_wrong_is_served() {
     let mut lines = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
     lines.sort_by_key(|line| line.number);
     assert_eq!(lines.len(), count, "a cell is missing");
-    print(&lines);
+    println!("{}", table(&lines));
     let wrong: Vec<String> = lines.iter().filter(|line| line.verdict.is_wrong()).map(Line::text).collect();
     assert!(wrong.is_empty(), "{} of {count} cells are wrong:\n{}", wrong.len(), wrong.join("\n"));
     let missed =
@@ -107,16 +107,17 @@ impl Line {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what a test measured is shown with --nocapture")]
-fn print(lines: &[Line]) {
+/// The matrix, and what it comes to.
+fn table(lines: &[Line]) -> String {
     let count = |is: &dyn Fn(&Verdict) -> bool| lines.iter().filter(|line| is(&line.verdict)).count();
-    println!("\n| file | fault | what was done | `repair --check` | what came of it |\n|---|---|---|---|---|");
-    lines.iter().for_each(|line| println!("{}", line.text()));
-    println!(
-        "{} cells, seed {SEED}: {} noticed, {} harmless, {} wrong",
+    let head = "| file | fault | what was done | `repair --check` | what came of it |\n|---|---|---|---|---|";
+    let rows: Vec<String> = lines.iter().map(Line::text).collect();
+    format!(
+        "\n{head}\n{}\n{} cells, seed {SEED}: {} noticed, {} harmless, {} wrong",
+        rows.join("\n"),
         lines.len(),
         count(&Verdict::is_noticed),
         count(&|verdict| matches!(verdict, Verdict::Harmless(_))),
         count(&Verdict::is_wrong),
-    );
+    )
 }
